@@ -1,0 +1,43 @@
+"""resilient_client: call other services without making their outage yours.
+
+One policy pipeline (deadline, retry, bulkhead, circuit breaker, timeouts) behind a blocking `Client` and an `AsyncClient`;
+every call returns a `Success` or a `Failure`, a value that tells what was tried and why it ended.
+"""
+
+from resilient_client.ambient import deadline
+from resilient_client.async_client import AsyncClient
+from resilient_client.client import Client
+from resilient_client.errors import CallFailed, ClientClosed, ConfigError, ResilientClientError
+from resilient_client.headers import Headers
+from resilient_client.pipeline.kernels import Kernels
+from resilient_client.policy import Breaker, Bulkhead, Policy, Retry, RetryBudget, Timeouts
+from resilient_client.result import Attempt, Failure, FailureKind, Result, StopReason, Success
+from resilient_client.state import CircuitState, ClientState
+
+__all__ = [
+    "AsyncClient",
+    "Attempt",
+    "Breaker",
+    "Bulkhead",
+    "CallFailed",
+    "CircuitState",
+    "Client",
+    "ClientClosed",
+    "ClientState",
+    "ConfigError",
+    "Failure",
+    "FailureKind",
+    "Headers",
+    "Kernels",
+    "Policy",
+    "ResilientClientError",
+    "Result",
+    "Retry",
+    "RetryBudget",
+    "StopReason",
+    "Success",
+    "Timeouts",
+    "deadline",
+]
+
+__version__ = "0.1.0"

@@ -1,0 +1,49 @@
+"""How a pipeline touches the world: clock, chance, sleep, and waiting for another caller.
+
+Three backends keep one contract: `blocking` (threads), `asynchronous` (asyncio) and `virtual` (deterministic time).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
+
+from resilient_client.pipeline.bulkhead import Waker
+
+T = TypeVar("T")
+
+
+class Backend(Protocol):
+    """What the layers ask of the world. Times are seconds on a clock that never goes back."""
+
+    def now(self) -> float:
+        """Return the time."""
+
+    def random(self) -> float:
+        """Return a number uniform in [0, 1)."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass."""
+
+    def waker(self) -> Waker:
+        """Return what another caller wakes this one with."""
+
+    async def wait(self, waker: Any, until: float) -> None:
+        """Return when `waker` was woken, or at the time `until`. The waker is one this backend made."""
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a pipeline to its end for a caller that is not async."""
+
+
+def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never suspends to its end, with one step.
+
+    Raises `RuntimeError` when it does suspend: an async primitive got into a blocking pipeline.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as finished:
+        value: T = finished.value
+        return value
+    coroutine.close()
+    raise RuntimeError(f"{coroutine!r} suspended in a blocking pipeline; something in it awaits an event loop")

@@ -1,0 +1,69 @@
+"""The asynchronous backend: the world of asyncio tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Coroutine
+from math import inf
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class TaskWaker:
+    """Wakes one waiting task, from any thread."""
+
+    __slots__ = ("future", "loop")
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[None] = self.loop.create_future()
+
+    def wake(self) -> bool:
+        """Let the waiting task go on; False when its loop was closed and took the task with it."""
+        if asyncio._get_running_loop() is self.loop:  # noqa: SLF001 - exported by asyncio for exactly this question
+            self.let_go()
+            return True
+        try:
+            self.loop.call_soon_threadsafe(self.let_go)
+        except RuntimeError:
+            return False
+        return True
+
+    def let_go(self) -> None:
+        """Let the task go on, from its own loop."""
+        if not self.future.done():
+            self.future.set_result(None)
+
+
+class AsyncioBackend:
+    """The world of tasks on an event loop."""
+
+    now = staticmethod(time.monotonic)
+    random = staticmethod(random.random)
+
+    async def sleep(self, seconds: float) -> None:
+        """Suspend this task for `seconds`."""
+        await asyncio.sleep(seconds)
+
+    def waker(self) -> TaskWaker:
+        """Return a waker for this task."""
+        return TaskWaker()
+
+    async def wait(self, waker: TaskWaker, until: float) -> None:
+        """Suspend this task until `waker` was woken or the clock shows `until`."""
+        timer = None
+        if until != inf:
+            timer = waker.loop.call_later(max(0.0, until - self.now()), waker.let_go)
+        try:
+            await waker.future
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Refuse: a task awaits its calls."""
+        coroutine.close()
+        raise RuntimeError("an asynchronous client's calls are awaited; use Client from code that is not async")

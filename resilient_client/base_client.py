@@ -1,0 +1,182 @@
+"""What both facades are made of: arguments checked, a call made, the pipeline run, the state read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final, TypedDict
+
+from resilient_client import decoding
+from resilient_client.backends import Backend
+from resilient_client.errors import ClientClosed, ConfigError
+from resilient_client.exchange import Wire
+from resilient_client.pipeline import Kernels, assemble
+from resilient_client.pipeline.breaker import Circuit
+from resilient_client.pipeline.call import Call, Handler, result_of
+from resilient_client.policy import Policy
+from resilient_client.result import Result
+from resilient_client.state import CircuitState, ClientState
+from resilient_client.wire.delivery import send_over
+from resilient_client.wire.requests import HeaderInput, RequestBuilder, check_method, new_idempotency_key
+from resilient_client.wire.urls import Params
+
+MAX_PIPELINES: Final = 64
+"""Assembled pipelines kept; more policies than that are made anew for each call, and assembled anew."""
+
+
+class CallOptions(TypedDict, total=False):
+    """The options of every verb; see the guide for what each is for."""
+
+    params: Params | None
+    headers: HeaderInput | None
+    content: Any
+    data: Any
+    files: Any
+    json: Any
+    auth: Any
+    policy: Policy | None
+    route: str | None
+    idempotency_key: str | bool | None
+    expect: Collection[int] | None
+
+
+class BaseClient:
+    """The part of a client that does not depend on how its calls wait."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        policy: Policy | None,
+        kernels: Kernels | None,
+        requests: RequestBuilder,
+        backend: Backend,
+        wire: Wire,
+    ) -> None:
+        if not isinstance(name, str) or not name:
+            raise ConfigError(f"name={name!r}: a client needs a name, the one its operators know, such as 'orders'")
+        _check_is(policy, Policy, "policy")
+        _check_is(kernels, Kernels, "kernels")
+        self.name = name
+        self.kernels = kernels if kernels is not None else Kernels(policy)
+        self.policy = policy if policy is not None else self.kernels.policy
+        self._requests = requests
+        self._backend = backend
+        self._wire = wire
+        self._send = send_over(wire)
+        self._pipelines: dict[Policy, Handler] = {}
+        self._pipeline = self._pipeline_of(self.policy)
+        self._closed = False
+
+    def _pipeline_of(self, policy: Policy) -> Handler:
+        pipeline = self._pipelines.get(policy)
+        if pipeline is None:
+            pipeline = assemble(policy, self.kernels, self._backend, self._send)
+            if len(self._pipelines) < MAX_PIPELINES:
+                self._pipelines[policy] = pipeline
+        return pipeline
+
+    def _call(self, method: str, url: str, decode: type[Any] | None, options: CallOptions) -> Call:
+        if self._closed:
+            raise ClientClosed(f"the client {self.name!r} is closed; make calls before close(), or make a new client")
+        given: dict[str, Any] = dict(options)
+        policy = given.pop("policy", None)
+        _check_is(policy, Policy, "policy")
+        route = given.pop("route", None)
+        _check_is(route, str, "route")
+        expect = _expected(given.pop("expect", None))
+        key = _key(given.pop("idempotency_key", None))
+        unknown = given.keys() - CallOptions.__optional_keys__
+        if unknown:
+            raise TypeError(
+                f"unknown option {min(unknown)}=; allowed are {', '.join(sorted(CallOptions.__optional_keys__))}"
+            )
+        request = self._requests.build(check_method(method), url, idempotency_key=key, **given)
+        decoder = None if decode is None else decoding.decoder(decode)
+        now = self._backend.now()
+        return Call(
+            request,
+            self.policy if policy is None else policy,
+            self.name,
+            now,
+            route=route,
+            expect=expect,
+            decoder=decoder,
+            idempotency_key=key,
+            mark=now,
+        )
+
+    async def _run(self, call: Call) -> Result[Any]:
+        pipeline = self._pipeline if call.policy is self.policy else self._pipeline_of(call.policy)
+        outcome = await pipeline(call)
+        return result_of(call, outcome, self._backend.now())
+
+    # For operators.
+
+    def state(self) -> ClientState:
+        """Return circuits, permits, queue and budget as they are now."""
+        now, policy, kernels = self._backend.now(), self.policy, self.kernels
+        circuits: dict[str, CircuitState] = {}
+        if policy.breaker is not None:
+            for circuit in kernels.circuits(policy.breaker).all():
+                calls, failures = circuit.counts(now)
+                circuits[circuit.key] = CircuitState(circuit.state, calls, failures, circuit.opens_again_in(now))
+        permits = kernels.permits(policy.bulkhead) if policy.bulkhead is not None else None
+        budget = policy.retry.budget if policy.retry is not None else None
+        return ClientState(
+            self.name,
+            circuits,
+            permits.in_use if permits else None,
+            permits.settings.max_concurrent if permits else None,
+            permits.queued if permits else None,
+            kernels.budget(budget).available(now) if budget is not None else None,
+        )
+
+    def breaker(self, key: str | None = None) -> Circuit:
+        """Return the circuit of `key`, to `isolate()` or `close()` it by hand or to read its `state`.
+
+        Without `key`: the one of base_url's origin, or of the whole client when that is what the policy keys by. Raises
+        `ConfigError` when the policy has no breaker, or there is no such key to name.
+        """
+        settings = self.policy.breaker
+        if settings is None:
+            raise ConfigError(f"the policy of client {self.name!r} has no breaker (breaker=None)")
+        if key is None and settings.key == "client":
+            key = self.name
+        if key is None and settings.key == "origin" and self._requests.base.url is not None:
+            key = self._requests.base.url.origin
+        if key is None:
+            raise ConfigError("breaker(): name the circuit, e.g. breaker('https://payments:443'); state() lists them")
+        return self.kernels.circuits(settings).get(key)
+
+    def __repr__(self) -> str:
+        base = self._requests.base.url
+        where = f" {base}" if base is not None else ""
+        return f"<{type(self).__name__} {self.name!r}{where}{' closed' if self._closed else ''}>"
+
+
+def _check_is(value: object, kind: type, name: str) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{name}={value!r}: give a {kind.__name__} or None")
+
+
+def _expected(expect: Collection[int] | None) -> frozenset[int] | None:
+    if expect is None:
+        return None
+    try:
+        statuses = frozenset(expect)
+    except TypeError:
+        raise TypeError(f"expect={expect!r}: give a collection of statuses, such as {{200, 404}}") from None
+    wrong = [status for status in statuses if isinstance(status, bool) or not isinstance(status, int)]
+    if wrong or not statuses or not all(100 <= status <= 599 for status in statuses):
+        raise ConfigError(f"expect={expect!r}: statuses are whole numbers from 100 to 599, at least one")
+    return statuses
+
+
+def _key(key: str | bool | None) -> str | None:  # noqa: FBT001 - True is how a caller asks for a new one
+    if key is True:
+        return new_idempotency_key()
+    if key is None or key is False:
+        return None
+    if not isinstance(key, str) or not key:
+        raise TypeError(f"idempotency_key={key!r}: give a non-empty str, or True to have one made")
+    return key

@@ -1,0 +1,190 @@
+"""What crosses the seam between the pipeline and a wire: request, limits, outcome. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING, Any, Protocol
+
+from resilient_client.headers import Headers
+from resilient_client.result import FailureKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """An absolute URL, taken apart once. `target` is path and query; user-info and fragment are never part of it."""
+
+    scheme: str
+    host: str
+    port: int | None
+    target: str
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port, the port filled in: `https://payments:443`."""
+        return f"{self.scheme}://{self.netloc_host}:{self.port or (443 if self.scheme == 'https' else 80)}"
+
+    @property
+    def netloc_host(self) -> str:
+        """The host as it stands in a URL: an IPv6 address in brackets."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    def __str__(self) -> str:
+        port = "" if self.port is None else f":{self.port}"
+        return f"{self.scheme}://{self.netloc_host}{port}{self.target}"
+
+
+class Body(Protocol):
+    """A request body that knows whether it can be sent again."""
+
+    @property
+    def content(self) -> bytes | None:
+        """The whole body when it is in memory, else None."""
+
+    @property
+    def replayable(self) -> bool:
+        """Whether `chunks()` gives the same bytes once more."""
+
+    def chunks(self) -> Iterable[bytes] | AsyncIterable[bytes]:
+        """Start over and return the body's pieces."""
+
+
+@dataclass(slots=True)
+class WireRequest:
+    """One request as a wire sends it. `auth` is opaque here: only the wire that understands it looks inside."""
+
+    method: str
+    url: Url
+    headers: RawHeaders
+    body: Body
+    auth: Any = None
+
+
+@dataclass(slots=True)
+class Limits:
+    """Until when the parts of one attempt may last, as readings of `clock`; silences in seconds.
+
+    `attempt_until` is never past the call's deadline; `attempt_kind` tells which of the two it is.
+    """
+
+    clock: Callable[[], float]
+    connect_until: float = inf
+    attempt_until: float = inf
+    attempt_kind: FailureKind = FailureKind.ATTEMPT_TIMEOUT
+    read: float = inf
+    write: float = inf
+
+    def silence_until(self, silence: float) -> float:
+        """Return until when a socket operation may last that may be silent for `silence` seconds."""
+        return min(self.clock() + silence, self.attempt_until)
+
+    def expired(self, phase: FailureKind) -> FailureKind:
+        """Return the kind of a wait that ran out in `phase`: the attempt's own when that is up, else the phase's."""
+        return self.attempt_kind if self.clock() >= self.attempt_until else phase
+
+    def check(self, phase: FailureKind) -> None:
+        """Raise `WireError` when the attempt's time is up; for loops whose single steps never wait."""
+        if self.clock() >= self.attempt_until:
+            raise WireError(self.attempt_kind, f"the time was up while in phase {phase}", sent=True)
+
+
+class WireError(Exception):
+    """An attempt that ended without a whole answer, already classified. Never leaves the package.
+
+    `sent`: the server may have seen the request. `stale`: a connection used before died before the first byte of
+    the answer, which says nothing about the server's health.
+    """
+
+    def __init__(self, kind: FailureKind, message: str, *, sent: bool, reused: bool = False, stale: bool = False):
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.sent = sent
+        self.reused = reused
+        self.stale = stale
+
+
+class AnswerBody(Protocol):
+    """The body of an answer, pulled piece by piece."""
+
+    async def read(self) -> bytes:
+        """Return the next bytes as they came, empty at the end; raises `WireError`."""
+
+    def abort(self) -> None:
+        """Let go of the rest: the connection is not used again. Never waits; harmless after the end."""
+
+
+@dataclass(slots=True)
+class Exchanged:
+    """A request of an authentication flow that was answered on the way to the real answer."""
+
+    status: int
+    reused: bool
+
+
+@dataclass(slots=True)
+class Answer:
+    """A status line, header fields, and a body still to be read."""
+
+    status: int
+    headers: Headers
+    body: AnswerBody
+    reused: bool = False
+    http_version: str = "HTTP/1.1"
+
+
+class Wire(Protocol):
+    """Sends one request and gives back the start of its answer, or raises `WireError`.
+
+    Other wires implement this and nothing else. A wire must honour every limit, must leave nothing behind when it is
+    interrupted at any point, and gives a connection back only when an answer was read to its end.
+    """
+
+    async def send(
+        self, request: WireRequest, limits: Limits, *, fresh: bool, on_hop: Callable[[Exchanged], None]
+    ) -> Answer:
+        """Send `request`; with `fresh` over a new connection. `on_hop` hears of answers inside an auth flow."""
+
+    async def close(self) -> None:
+        """Close every connection for good."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How one attempt ended. `kind` is None for an answer that was expected."""
+
+    kind: FailureKind | None
+    message: str = ""
+    status: int | None = None
+    headers: Headers | None = None
+    content: bytes | None = None
+    url: Url | None = None
+    sent: bool = True
+    reused: bool = False
+    stale: bool = False
+    cut_short: bool = False
+    retry_after: float | None = None
+    cause: BaseException | None = field(default=None, repr=False)
+
+    @classmethod
+    def of_error(cls, error: WireError) -> Outcome:
+        """Return the outcome that a wire's error is."""
+        return cls(
+            error.kind,
+            error.message,
+            sent=error.sent,
+            reused=error.reused,
+            stale=error.stale,
+            cause=error.__cause__ or error,
+        )
+
+
+def expected(status: int, expect: Sequence[int] | frozenset[int] | None) -> bool:
+    """Return whether `status` is a success: listed in `expect`, or below 400 when there is no list."""
+    return status < 400 if expect is None else status in expect

@@ -1,0 +1,151 @@
+"""The bulkhead: at most so many attempts on the wire, a short fair queue, everyone else refused at once.
+
+Rules it keeps:
+
+- Holding a permit is being in a set: giving it back twice is harmless, and the usage is never a guess.
+- First come, first served: nobody takes a free permit past someone who waits.
+- A permit granted to a waiter that gave up meanwhile goes to the next one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+from resilient_client.exchange import Outcome
+from resilient_client.result import FailureKind, StopReason
+
+if TYPE_CHECKING:
+    from resilient_client.backends import Backend
+    from resilient_client.pipeline.call import Call, Handler
+    from resilient_client.policy import Bulkhead
+
+
+class Waker(Protocol):
+    """Wakes one waiting thread, task or flow; called from any thread, outside every lock."""
+
+    def wake(self) -> bool:
+        """Let the waiter look again; False when it is gone for good, with its event loop."""
+
+
+class Permit:
+    """One caller's claim on a place: asked for, held, or given back."""
+
+    __slots__ = ("waker",)
+
+    def __init__(self) -> None:
+        self.waker: Waker | None = None
+
+
+class Answer(Enum):
+    """What asking for a permit comes to."""
+
+    HELD = "held"
+    QUEUED = "queued"
+    FULL = "full"
+
+
+class Permits:
+    """The kernel: places, and who holds or waits for them. Safe from threads and tasks at once."""
+
+    def __init__(self, settings: Bulkhead) -> None:
+        self.settings = settings
+        self._lock = threading.Lock()
+        self._held: set[Permit] = set()
+        self._waiting: deque[Permit] = deque()
+
+    def ask(self, permit: Permit, make_waker: Callable[[], Waker]) -> Answer:
+        """Take a place for `permit`, or a place in the queue, or say that there is neither."""
+        with self._lock:
+            if not self._waiting and len(self._held) < self.settings.max_concurrent:
+                self._held.add(permit)
+                return Answer.HELD
+            if len(self._waiting) >= self.settings.max_waiting:
+                return Answer.FULL
+            permit.waker = make_waker()
+            self._waiting.append(permit)
+            return Answer.QUEUED
+
+    def holds(self, permit: Permit) -> bool:
+        """Return whether `permit` has its place."""
+        return permit in self._held
+
+    def give_back(self, permit: Permit) -> None:
+        """Give up the place, held or queued, and hand it on. Harmless when there is none."""
+        with self._lock:
+            if permit in self._held:
+                self._held.discard(permit)
+            elif permit.waker is not None:
+                try:
+                    self._waiting.remove(permit)
+                except ValueError:
+                    return
+            granted = self._grant_locked() if self._waiting else ()
+        for next_one in granted:
+            if next_one.waker is not None and not next_one.waker.wake():
+                self.give_back(next_one)
+
+    def _grant_locked(self) -> list[Permit]:
+        granted: list[Permit] = []
+        while self._waiting and len(self._held) < self.settings.max_concurrent:
+            permit = self._waiting.popleft()
+            self._held.add(permit)
+            granted.append(permit)
+        return granted
+
+    @property
+    def in_use(self) -> int:
+        """Permits held now."""
+        return len(self._held)
+
+    @property
+    def queued(self) -> int:
+        """Callers waiting now."""
+        return len(self._waiting)
+
+    def after_fork(self) -> None:
+        """Start empty in a forked child: whoever holds or waits does so in the parent."""
+        self._lock = threading.Lock()
+        self._held.clear()
+        self._waiting.clear()
+
+
+def bulkhead_layer(proceed: Handler, permits: Permits, backend: Backend) -> Handler:
+    """Hold a permit around what is below; waiting for it counts against the deadline."""
+    settings = permits.settings
+
+    async def with_permit(call: Call) -> Outcome:
+        permit = Permit()
+        try:
+            answer = permits.ask(permit, backend.waker)
+            if answer is not Answer.HELD and (refused := await _wait(call, permit, answer)) is not None:
+                return refused
+            return await proceed(call)
+        finally:
+            permits.give_back(permit)
+
+    async def _wait(call: Call, permit: Permit, answer: Answer) -> Outcome | None:
+        if answer is Answer.FULL:
+            return _refusal(call, f"{permits.in_use} on the wire and {permits.queued} waiting, no room")
+        asked = backend.now()
+        until = call.deadline if settings.max_wait is None else min(call.deadline, asked + settings.max_wait)
+        assert permit.waker is not None  # noqa: S101 - a queued permit has one
+        await backend.wait(permit.waker, until)
+        call.queued = backend.now() - asked
+        if permits.holds(permit):
+            return None
+        if until == call.deadline:
+            return Outcome(
+                FailureKind.DEADLINE, "the time was up while waiting for a permit", sent=False, cut_short=True
+            )
+        return _refusal(call, f"no permit within {settings.max_wait:g} s")
+
+    return with_permit
+
+
+def _refusal(call: Call, why: str) -> Outcome:
+    call.stopped = StopReason.REJECTED
+    return Outcome(FailureKind.BULKHEAD_FULL, f"the bulkhead of {call.client} is full: {why}", sent=False)

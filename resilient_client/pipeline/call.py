@@ -1,0 +1,111 @@
+"""One call on its way through the pipeline: what was asked, how long is left, what was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from resilient_client.exchange import Outcome
+from resilient_client.result import Attempt, Failure, Result, StopReason, Success
+
+if TYPE_CHECKING:
+    from resilient_client.decoding import Decoder
+    from resilient_client.exchange import WireRequest
+    from resilient_client.policy import Policy
+
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
+"""Methods whose repetition has the effect of one (RFC 9110, section 9.2.2)."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """The record one call carries through the layers. Times are readings of the backend's clock."""
+
+    request: WireRequest
+    policy: Policy
+    client: str
+    started: float
+    deadline: float = inf
+    route: str | None = None
+    expect: frozenset[int] | None = None
+    decoder: Decoder[Any] | None = None
+    idempotency_key: str | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    stopped: StopReason = StopReason.NOT_RETRYABLE
+    sent: bool = False
+    mark: float = 0.0
+    queued: float = 0.0
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it again has the effect of sending it once."""
+        return self.idempotency_key is not None or self.request.method in SAFE_METHODS
+
+    def record(self, outcome: Outcome, now: float) -> None:
+        """Close the attempt that began at the last mark."""
+        self.sent = self.sent or outcome.sent
+        self.attempts.append(
+            Attempt(
+                len(self.attempts) + 1,
+                self.mark - self.started,
+                now - self.mark,
+                outcome.kind,
+                outcome.status,
+                outcome.reused,
+                0.0,
+                self.queued,
+            )
+        )
+        self.mark = now
+        self.queued = 0.0
+
+    def waited(self, now: float) -> None:
+        """Note on the last attempt that the time since the mark was slept."""
+        last = self.attempts[-1]
+        self.attempts[-1] = Attempt(
+            last.number,
+            last.started,
+            last.elapsed,
+            last.kind,
+            last.status,
+            last.reused,
+            now - self.mark,
+            last.queued,
+        )
+        self.mark = now
+
+
+Handler: TypeAlias = Callable[[Call], Coroutine[Any, Any, Outcome]]
+"""The one shape of every layer: a call in, how it ended out."""
+
+
+def result_of(call: Call, outcome: Outcome, now: float) -> Result[Any]:
+    """Return what the caller gets: `outcome`, with the call's attempts and times around it."""
+    url = str(outcome.url or call.request.url)
+    method = call.request.method
+    elapsed = now - call.started
+    attempts = tuple(call.attempts)
+    if outcome.kind is not None:
+        return Failure(
+            outcome.kind,
+            outcome.message,
+            url,
+            elapsed,
+            attempts,
+            call.sent,
+            call.stopped,
+            outcome.status,
+            outcome.headers,
+            outcome.content,
+            outcome.retry_after,
+            outcome.cause,
+            method,
+        )
+    assert outcome.status is not None  # noqa: S101 - an outcome without a kind is an answer
+    assert outcome.headers is not None  # noqa: S101
+    success: Success[Any] = Success(
+        outcome.status, outcome.headers, outcome.content or b"", url, elapsed, attempts, method
+    )
+    return success if call.decoder is None else success.with_value(call.decoder)

@@ -1,0 +1,31 @@
+"""The deadline: one budget of time over queueing, connecting, attempts, backoff and body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import TYPE_CHECKING
+
+from resilient_client import ambient
+from resilient_client.exchange import Outcome
+from resilient_client.result import FailureKind, StopReason
+
+if TYPE_CHECKING:
+    from resilient_client.pipeline.call import Call, Handler
+
+
+def deadline_layer(proceed: Handler, clock: Callable[[], float]) -> Handler:
+    """Set the call's deadline: the smaller of its policy's `total` and what the ambient deadline leaves."""
+
+    async def with_deadline(call: Call) -> Outcome:
+        total = call.policy.timeouts.total
+        left = min(inf if total is None else total, ambient.left())
+        call.deadline = call.started + left
+        if left <= 0:
+            call.stopped = StopReason.DEADLINE
+            outcome = Outcome(FailureKind.DEADLINE, "the time was up before it began", sent=False, cut_short=True)
+            call.record(outcome, clock())
+            return outcome
+        return await proceed(call)
+
+    return with_deadline

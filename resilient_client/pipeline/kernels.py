@@ -1,0 +1,82 @@
+"""The kernels of one client: circuits, permits and budget, the state that policies count in.
+
+State belongs to settings: calls whose `Breaker` is equal share circuits, and likewise permits and budget. A call with
+other numbers counts on its own, so an override for one route never bends the state of the others.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+from resilient_client.forking import Forkable, on_fork
+from resilient_client.pipeline.breaker import Circuit, Circuits
+from resilient_client.pipeline.budget import Budget
+from resilient_client.pipeline.bulkhead import Permits
+from resilient_client.policy import Breaker, Bulkhead, Policy, RetryBudget
+
+if TYPE_CHECKING:
+    import pybreaker
+
+CircuitStorage = Callable[[str], "pybreaker.CircuitBreakerStorage"]
+
+V = TypeVar("V")
+K = TypeVar("K")
+
+
+class Kernels:
+    """Shared state of one named dependency; give it to several clients and they act as one.
+
+    `AsyncClient("orders", kernels=client.kernels)` makes threads and tasks of a process share circuits, permits and
+    budget. `circuit_listeners` are pybreaker listeners, told outside every lock; `circuit_storage` returns a
+    pybreaker storage for a circuit's key, for state shared between processes (its I/O blocks; use it knowingly).
+    """
+
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        *,
+        circuit_listeners: Iterable[pybreaker.CircuitBreakerListener] = (),
+        circuit_storage: CircuitStorage | None = None,
+        randomness: Callable[[], float] = random.random,
+    ) -> None:
+        self.policy = policy or Policy()
+        self._listeners = tuple(circuit_listeners)
+        self._storage = circuit_storage
+        self._random = randomness
+        self._lock = threading.Lock()
+        self._circuits: dict[Breaker, Circuits] = {}
+        self._permits: dict[Bulkhead, Permits] = {}
+        self._budgets: dict[RetryBudget, Budget] = {}
+        on_fork(self)
+
+    def circuits(self, settings: Breaker) -> Circuits:
+        """Return the circuits that count under `settings`."""
+        return self._shared(self._circuits, settings, lambda: Circuits(settings, self._make_circuit))
+
+    def permits(self, settings: Bulkhead) -> Permits:
+        """Return the permits that are given out under `settings`."""
+        return self._shared(self._permits, settings, lambda: Permits(settings))
+
+    def budget(self, settings: RetryBudget) -> Budget:
+        """Return the tokens that are rationed under `settings`."""
+        return self._shared(self._budgets, settings, lambda: Budget(settings))
+
+    def _shared(self, existing: dict[K, V], settings: K, make: Callable[[], V]) -> V:
+        with self._lock:
+            if settings not in existing:
+                existing[settings] = make()
+            return existing[settings]
+
+    def _make_circuit(self, key: str, settings: Breaker) -> Circuit:
+        storage = self._storage(key) if self._storage else None
+        return Circuit(key, settings, self._random, listeners=self._listeners, storage=storage)
+
+    def after_fork(self) -> None:
+        """In a forked child: new locks, and nothing held by threads that stayed in the parent."""
+        self._lock = threading.Lock()
+        parts: list[Forkable] = [*self._circuits.values(), *self._permits.values(), *self._budgets.values()]
+        for part in parts:
+            part.after_fork()

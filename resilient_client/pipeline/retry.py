@@ -1,0 +1,160 @@
+"""Retry: decide whether to send again, and when. The kernel only decides; the layer only waits and sends.
+
+tenacity is the vocabulary: its wait, stop and retry strategies are asked through a `RetryCallState`; its engine,
+whose state is per thread and which knows neither deadline nor budget, is not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from tenacity import Future, RetryCallState
+
+from resilient_client.pipeline.call import result_of
+from resilient_client.result import FailureKind, StopReason
+
+if TYPE_CHECKING:
+    from resilient_client.backends import Backend
+    from resilient_client.exchange import Outcome
+    from resilient_client.pipeline.budget import Budget
+    from resilient_client.pipeline.call import Call, Handler
+    from resilient_client.policy import Retry
+
+TRANSIENT_KINDS: Final = frozenset(
+    (
+        *(FailureKind.DNS, FailureKind.CONNECT, FailureKind.CONNECT_TIMEOUT, FailureKind.READ_TIMEOUT),
+        *(FailureKind.WRITE_TIMEOUT, FailureKind.ATTEMPT_TIMEOUT, FailureKind.RESET),
+        *(FailureKind.TRUNCATED, FailureKind.PROTOCOL),
+    )
+)
+TRANSIENT_STATUSES: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
+
+THROTTLED_INITIAL: Final = 1.0
+"""Seconds the backoff starts at after a server said it has too much to do."""
+
+ENDINGS: Final = {
+    FailureKind.DEADLINE: StopReason.DEADLINE,
+    FailureKind.CIRCUIT_OPEN: StopReason.REJECTED,
+    FailureKind.BULKHEAD_FULL: StopReason.REJECTED,
+}
+
+
+def transient(outcome: Outcome) -> bool:
+    """Return whether the same request could succeed a moment later."""
+    if outcome.kind is None:
+        return False
+    if outcome.status is None or outcome.kind in TRANSIENT_KINDS:
+        return outcome.kind in TRANSIENT_KINDS
+    return outcome.status in TRANSIENT_STATUSES and outcome.kind is not FailureKind.TOO_LARGE
+
+
+def unsafe(call: Call, outcome: Outcome) -> StopReason | None:
+    """Return why sending `call` again could do harm, or None when it cannot."""
+    if not (call.repeatable or not outcome.sent or outcome.status == 429):
+        return StopReason.NOT_IDEMPOTENT
+    if not call.request.body.replayable:
+        return StopReason.BODY_NOT_REPLAYABLE
+    return None
+
+
+def backoff(settings: Retry, number: int, random: float, *, throttled: bool = False) -> float:
+    """Return the wait before retry `number` (from 1), `random` being uniform in [0, 1)."""
+    initial = max(settings.wait_initial, THROTTLED_INITIAL) if throttled else settings.wait_initial
+    try:
+        bound = min(settings.wait_max, initial * settings.factor ** (number - 1))
+    except OverflowError:
+        bound = settings.wait_max
+    return bound * random if settings.jitter == "full" else bound
+
+
+class Decider:
+    """The kernel of one call's retries: asked after each attempt, answers with a wait or why it stops."""
+
+    __slots__ = ("_call", "_random", "_settings", "_slept", "tries")
+
+    def __init__(self, settings: Retry, call: Call, random: Callable[[], float]) -> None:
+        self._settings = settings
+        self._call = call
+        self._random = random
+        self._slept = 0.0
+        self.tries = 0
+
+    def next(self, outcome: Outcome, now: float) -> float | StopReason:
+        """Return the seconds to wait before the next attempt, or the reason there is none."""
+        self.tries += 1
+        settings, call = self._settings, self._call
+        if outcome.kind in ENDINGS:
+            return ENDINGS[outcome.kind]
+        state = self._tenacity_state(outcome, now) if settings.retry or settings.stop or settings.wait else None
+        again = settings.retry(state) if settings.retry and state else transient(outcome)
+        if not again:
+            return StopReason.NOT_RETRYABLE
+        if (reason := unsafe(call, outcome)) is not None:
+            return reason
+        wait = self._backoff(outcome, state)
+        if settings.stop(state) if settings.stop and state else self.tries >= settings.max_attempts:
+            return StopReason.MAX_ATTEMPTS
+        return self._fit(wait, outcome.retry_after, call.deadline - now)
+
+    def _backoff(self, outcome: Outcome, state: RetryCallState | None) -> float:
+        settings = self._settings
+        if settings.wait and state:
+            state.upcoming_sleep = wait = max(0.0, settings.wait(state))
+            return wait
+        throttled = outcome.status == 429 or (outcome.status == 503 and outcome.retry_after is None)
+        return backoff(settings, self.tries, self._random(), throttled=throttled)
+
+    def _fit(self, wait: float, floor: float | None, left: float) -> float | StopReason:
+        """Put the backoff on top of what the server asked for, so that callers told the same second spread out."""
+        if floor is not None:
+            if floor > self._settings.max_retry_after or floor >= left:
+                return StopReason.RETRY_AFTER_TOO_LONG
+            wait = floor + wait if floor + wait < left else floor
+        if not wait < left:
+            return StopReason.DEADLINE
+        self._slept += wait
+        return wait
+
+    def _tenacity_state(self, outcome: Outcome, now: float) -> RetryCallState:
+        state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
+        state.start_time = self._call.started
+        state.attempt_number = self.tries
+        state.outcome = Future.construct(self.tries, result_of(self._call, outcome, now), has_exception=False)
+        state.outcome_timestamp = now
+        state.idle_for = self._slept
+        return state
+
+
+def retry_layer(proceed: Handler, settings: Retry, budget: Budget | None, backend: Backend) -> Handler:
+    """Try until an answer, or until the kernel says stop; each attempt passes every layer below anew."""
+    clock = backend.now
+
+    async def with_retry(call: Call) -> Outcome:
+        if budget is not None:
+            budget.deposit(clock())
+        decider: Decider | None = None
+        taken = 0
+        while True:
+            outcome = await proceed(call)
+            now = clock()
+            call.record(outcome, now)
+            if outcome.kind is None and settings.retry is None:
+                break
+            decider = decider or Decider(settings, call, backend.random)
+            wait = decider.next(outcome, now)
+            if not isinstance(wait, StopReason) and budget is not None:
+                if budget.take(now):
+                    taken += 1
+                else:
+                    wait = StopReason.BUDGET
+            if isinstance(wait, StopReason):
+                call.stopped = wait
+                break
+            await backend.sleep(wait)
+            call.waited(clock())
+        if taken and budget is not None and outcome.kind is None:
+            budget.give_back(taken, now)
+        return outcome
+
+    return with_retry

@@ -1,0 +1,58 @@
+"""An event loop in a thread of its own, which other threads call into and always get an answer from."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+T = TypeVar("T")
+
+# A loop that does not answer for this long, in seconds, is held up by a step that blocks.
+PATIENCE: Final = 4.0
+
+
+class LoopThread:
+    """Starts at once. `failed` is called with what the loop's exception handler is told."""
+
+    def __init__(self, name: str, failed: Callable[[str], None]) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.loop.set_exception_handler(lambda _, context: failed(_told(context)))
+        self._held_up = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run `coroutine` on the loop and return its result.
+
+        Raises TimeoutError when the loop is held up, RuntimeError when called from the loop's own thread.
+        """
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise RuntimeError("a step cannot do this, it runs on the server's own thread: do it from the test")
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        try:
+            return future.result(PATIENCE)
+        except TimeoutError:
+            future.cancel()
+            self._held_up = True
+            raise TimeoutError(f"the server did not answer for {PATIENCE:g} s: does a step block?") from None
+
+    def stop(self) -> None:
+        """End the loop and its thread, and close it. A loop that is held up is left to its daemon thread."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(0 if self._held_up else PATIENCE)
+
+    def _run(self) -> None:
+        try:
+            self.loop.run_forever()
+        finally:
+            self.loop.close()
+
+
+def _told(context: dict[str, Any]) -> str:
+    error = context.get("exception")
+    return f"{context.get('message', 'the event loop failed')}: {error!r}" if error else str(context.get("message"))

@@ -1,0 +1,102 @@
+"""The one table from errors and statuses to kinds, and what each says about having been sent."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from typing import Final
+
+from resilient_client.exchange import WireError
+from resilient_client.result import FailureKind
+
+LOCAL_ERRNOS: Final = frozenset(
+    (
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS),
+        *(errno.EADDRNOTAVAIL, errno.EADDRINUSE, errno.EACCES, errno.EPERM),
+    )
+)
+"""This machine could not: descriptors, memory, ports, permissions."""
+
+
+def kind_of_status(status: int) -> FailureKind:
+    """Return the kind of an answer that was not expected."""
+    if status == 429:
+        return FailureKind.THROTTLED
+    if 400 <= status < 500:
+        return FailureKind.CLIENT_ERROR
+    return FailureKind.SERVER_ERROR if status >= 500 else FailureKind.UNEXPECTED
+
+
+def said(problem: BaseException) -> str:
+    """Return what an exception says, never empty."""
+    text = " ".join(str(problem).split())
+    return f"{type(problem).__name__}: {text}" if text else type(problem).__name__
+
+
+def is_local(problem: BaseException) -> bool:
+    """Return whether `problem` is this machine's."""
+    return isinstance(problem, MemoryError) or (isinstance(problem, OSError) and problem.errno in LOCAL_ERRNOS)
+
+
+def of_connecting(problem: Exception, where: str) -> WireError:
+    """Return the error that failing to connect to `where` is; nothing was sent."""
+    message = f"{where}: {said(problem)}"
+    if isinstance(problem, (socket.gaierror, UnicodeError)):
+        kind = FailureKind.DNS
+    elif is_local(problem) or (isinstance(problem, RuntimeError) and "thread" in str(problem)):
+        kind = FailureKind.LOCAL
+    else:
+        kind = FailureKind.CONNECT
+    return WireError(kind, message, sent=False)
+
+
+def of_handshake(problem: Exception, where: str) -> WireError:
+    """Return the error that a failed TLS handshake is: a broken connection may heal, a refused certificate does not."""
+    broken = isinstance(problem, (ssl.SSLEOFError, ssl.SSLZeroReturnError)) or not isinstance(problem, ssl.SSLError)
+    kind = FailureKind.CONNECT if broken else FailureKind.TLS
+    return WireError(kind, f"TLS with {where}: {said(problem)}", sent=False)
+
+
+HTTPX_KINDS: Final[tuple[tuple[str, FailureKind, bool], ...]] = (
+    ("ConnectTimeout", FailureKind.CONNECT_TIMEOUT, False),
+    ("PoolTimeout", FailureKind.POOL_TIMEOUT, False),
+    ("ReadTimeout", FailureKind.READ_TIMEOUT, True),
+    ("WriteTimeout", FailureKind.WRITE_TIMEOUT, True),
+    ("ConnectError", FailureKind.CONNECT, False),
+    ("ProxyError", FailureKind.CONNECT, False),
+    ("UnsupportedProtocol", FailureKind.UNEXPECTED, False),
+    ("LocalProtocolError", FailureKind.PROTOCOL, False),
+    ("RemoteProtocolError", FailureKind.PROTOCOL, True),
+    ("DecodingError", FailureKind.DECODE, True),
+    ("TooManyRedirects", FailureKind.REDIRECT, True),
+    ("NetworkError", FailureKind.RESET, True),
+    ("TimeoutException", FailureKind.READ_TIMEOUT, True),
+    ("TransportError", FailureKind.UNEXPECTED, True),
+)
+"""Names of httpx's exceptions, most special first. By name, so that the family's other packages fit as well."""
+
+
+def of_foreign(problem: Exception, *, in_body: bool) -> WireError:
+    """Return the error that an exception of somebody else's transport is."""
+    cause: BaseException | None = problem
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        if isinstance(cause, socket.gaierror):
+            return WireError(FailureKind.DNS, said(problem), sent=False)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return WireError(FailureKind.TLS, said(problem), sent=False)
+        if is_local(cause):
+            return WireError(FailureKind.LOCAL, said(problem), sent=in_body)
+        cause = cause.__cause__ or cause.__context__
+    names = {kind.__name__ for kind in type(problem).__mro__}
+    text = str(problem)
+    if "RemoteProtocolError" in names and "disconnected without" in text:
+        return WireError(FailureKind.RESET, said(problem), sent=True)
+    if in_body and ("NetworkError" in names or "peer closed connection" in text):
+        return WireError(FailureKind.TRUNCATED, said(problem), sent=True)
+    for name, kind, sent in HTTPX_KINDS:
+        if name in names:
+            return WireError(kind, said(problem), sent=sent or in_body)
+    return WireError(FailureKind.UNEXPECTED, said(problem), sent=True)

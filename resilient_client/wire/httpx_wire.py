@@ -1,0 +1,348 @@
+"""The default wire: drives an httpx transport directly, ours or any other.
+
+Not through `httpx.Client`: its send path costs more than the rest together, logs full URLs, and follows redirects with
+credentials. The transport seam is all that is used, and by duck type, so that other packages of the family fit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import httpx
+
+from resilient_client.exchange import Answer, Exchanged, Limits, WireError, WireRequest
+from resilient_client.headers import Headers
+from resilient_client.result import FailureKind
+from resilient_client.wire.bodies import RequestStream
+from resilient_client.wire.classify import of_foreign
+from resilient_client.wire.coding import discard_body, read_raw
+from resilient_client.wire.pool import BODY, FRESH, LIMITS, REUSED, Pool
+from resilient_client.wire.sockets import Expired
+from resilient_client.wire.sockets.blocking import BlockingChunks
+from resilient_client.wire.sockets.nonblocking import AsyncChunks
+from resilient_client.wire.urls import httpx_url
+
+if TYPE_CHECKING:
+    from resilient_client.wire.sockets import ChunkSource
+
+TIMEOUTS: Final = frozenset(
+    (FailureKind.CONNECT_TIMEOUT, FailureKind.POOL_TIMEOUT, FailureKind.READ_TIMEOUT, FailureKind.WRITE_TIMEOUT)
+)
+
+AUTH_BODY_CAP: Final = 1024 * 1024
+"""Bytes of an answer that an auth flow may ask to see."""
+
+
+class BlockingTransport(httpx.HTTPTransport):
+    """httpx's own transport with our pool inside, so that tools that patch or wrap httpx still see every request."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool  # type: ignore[assignment]
+
+
+class AsyncioTransport(httpx.AsyncHTTPTransport):
+    """httpx's own asynchronous transport with our pool inside."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool  # type: ignore[assignment]
+
+
+class TransportBody:
+    """The body of a transport's answer, pulled piece by piece."""
+
+    def __init__(self, wire: HttpxWire, response: Any, limits: Limits) -> None:
+        self._wire = wire
+        self._response = response
+        self._limits = limits
+        self._source: ChunkSource | None = wire.pieces(response.stream, limits)
+
+    async def read(self) -> bytes:
+        """Return the next bytes, empty at the end."""
+        source = self._source
+        if source is None:
+            return b""
+        try:
+            while (piece := await source.next()) is not None:
+                if not self._wire.ours:
+                    self._limits.check(FailureKind.READ_TIMEOUT)
+                if piece:
+                    return piece
+        except BaseException as problem:
+            self.abort()
+            raise _classified(problem, self._limits, in_body=True) from _cause(problem)
+        self._source = None
+        return b""
+
+    def abort(self) -> None:
+        """Let go of the rest."""
+        if self._source is not None:
+            self._source = None
+            self._wire.let_go(self._response)
+
+
+class BytesBody:
+    """A body that was read already."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def read(self) -> bytes:
+        """Return everything, then nothing."""
+        content, self._content = self._content, b""
+        return content
+
+    def abort(self) -> None:
+        """There is nothing to let go of."""
+
+
+def _classified(problem: BaseException, limits: Limits, *, in_body: bool = False) -> BaseException:
+    if isinstance(problem, WireError) or not isinstance(problem, Exception):
+        return problem
+    if isinstance(problem, Expired):
+        return WireError(limits.expired(FailureKind.READ_TIMEOUT), "the transport did not answer in time", sent=True)
+    error = of_foreign(problem, in_body=in_body)
+    if error.kind in TIMEOUTS:
+        error.kind = limits.expired(error.kind)
+    return error
+
+
+def _cause(problem: BaseException) -> BaseException | None:
+    return problem.__cause__ if isinstance(problem, WireError) else problem
+
+
+class HttpxWire(ABC):
+    """What is the same for threads and tasks; the two below differ in how a transport is called."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self.ours = isinstance(getattr(transport, "_pool", None), Pool)
+
+    async def send(
+        self, request: WireRequest, limits: Limits, *, fresh: bool, on_hop: Callable[[Exchanged], None]
+    ) -> Answer:
+        """Send `request`, through its auth flow when it has one; raises `WireError`."""
+        try:
+            outgoing = self._outgoing(request, limits, fresh=fresh)
+            if request.auth is None:
+                return self._answer(await self.handle(outgoing, limits), limits)
+            return await self._authenticated(request.auth, outgoing, limits, on_hop)
+        except Exception as problem:
+            raise _classified(problem, limits) from _cause(problem)
+
+    def _outgoing(self, request: WireRequest, limits: Limits, *, fresh: bool) -> httpx.Request:
+        extensions: dict[str, Any] = {"timeout": _plain_timeouts(limits)}
+        if self.ours:
+            extensions[LIMITS] = limits
+            extensions[FRESH] = fresh
+        return httpx.Request(
+            request.method,
+            httpx_url(request.url),
+            headers=request.headers,  # type: ignore[arg-type] # pairs of bytes are taken
+            stream=RequestStream(request.body),
+            extensions=extensions,
+        )
+
+    def _answer(self, response: Any, limits: Limits) -> Answer:
+        headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw])
+        extensions = response.extensions
+        version = extensions.get("http_version", b"HTTP/1.1").decode("ascii", "replace")
+        reused = extensions.get(REUSED, False)
+        return Answer(response.status_code, headers, TransportBody(self, response, limits), reused, version)
+
+    async def _authenticated(
+        self, auth: Any, request: httpx.Request, limits: Limits, on_hop: Callable[[Exchanged], None]
+    ) -> Answer:
+        flow = self.flow(auth, request)
+        try:
+            following = await flow.start()
+            while True:
+                response = await self.handle(following, limits)
+                answer = self._answer(response, limits)
+                if auth.requires_response_body:
+                    content = await read_raw(answer, AUTH_BODY_CAP)
+                    answer.body = BytesBody(content)
+                    response = httpx.Response(response.status_code, headers=response.headers, content=content)
+                response.request = following
+                after = await flow.after(response)
+                if after is None:
+                    return answer
+                await discard_body(answer)
+                on_hop(Exchanged(answer.status, answer.reused))
+                following = after
+        finally:
+            await flow.close()
+
+    # How a transport is called: once for threads, once for tasks.
+
+    @abstractmethod
+    async def handle(self, request: httpx.Request, limits: Limits) -> Any:
+        """Hand `request` to the transport."""
+
+    @abstractmethod
+    def pieces(self, stream: Any, limits: Limits) -> ChunkSource:
+        """Return the body of a transport's response as pieces."""
+
+    @abstractmethod
+    def let_go(self, response: Any) -> None:
+        """Close a response that was not read to its end, without waiting."""
+
+    @abstractmethod
+    def flow(self, auth: Any, request: httpx.Request) -> Flow:
+        """Return the auth flow of `request`."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close the transport and its connections."""
+
+
+class Flow(Protocol):
+    """An auth flow: the first request, then what follows each answer."""
+
+    async def start(self) -> httpx.Request:
+        """Return the first request to send."""
+
+    async def after(self, response: Any) -> httpx.Request | None:
+        """Return the request that follows `response`, None when that was the answer."""
+
+    async def close(self) -> None:
+        """End the flow wherever it stands."""
+
+
+class BlockingHttpxWire(HttpxWire):
+    """A wire for threads. A foreign transport is given shorter timeouts, but cannot be interrupted."""
+
+    async def handle(self, request: httpx.Request, limits: Limits) -> Any:  # noqa: ARG002 - nothing here can interrupt it
+        """Block until the transport answers."""
+        return self._transport.handle_request(request)
+
+    def pieces(self, stream: Any, limits: Limits) -> ChunkSource:  # noqa: ARG002 - see handle()
+        """Return the body's pieces."""
+        return BlockingChunks(iter(stream))
+
+    def let_go(self, response: Any) -> None:
+        """Close the response."""
+        response.stream.close()
+
+    def flow(self, auth: Any, request: httpx.Request) -> Flow:
+        """Return the auth's blocking flow."""
+        return BlockingFlow(auth.sync_auth_flow(request))
+
+    async def close(self) -> None:
+        """Close the transport."""
+        self._transport.close()
+
+
+class BlockingFlow:
+    """An auth flow that is a generator."""
+
+    def __init__(self, generator: Any) -> None:
+        self._generator = generator
+
+    async def start(self) -> httpx.Request:
+        """Return the first request."""
+        request: httpx.Request = next(self._generator)
+        return request
+
+    async def after(self, response: Any) -> httpx.Request | None:
+        """Return the next request, if any."""
+        try:
+            request: httpx.Request = self._generator.send(response)
+        except StopIteration:
+            return None
+        return request
+
+    async def close(self) -> None:
+        """End the generator."""
+        self._generator.close()
+
+
+class AsyncioHttpxWire(HttpxWire):
+    """A wire for tasks. A foreign transport is interrupted when the attempt's time is up."""
+
+    def __init__(self, transport: Any) -> None:
+        super().__init__(transport)
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def handle(self, request: httpx.Request, limits: Limits) -> Any:
+        """Await the transport's answer, no longer than the attempt may last."""
+        if self.ours or limits.attempt_until == inf:
+            return await self._transport.handle_async_request(request)
+        try:
+            async with asyncio.timeout(max(0.0, limits.attempt_until - limits.clock())) as limit:
+                return await self._transport.handle_async_request(request)
+        except TimeoutError:
+            if limit.expired():
+                raise Expired("the transport did not answer in time") from None
+            raise
+
+    def pieces(self, stream: Any, limits: Limits) -> ChunkSource:
+        """Return the body's pieces."""
+        return AsyncChunks(aiter(stream), inf if self.ours else limits.attempt_until)
+
+    def let_go(self, response: Any) -> None:
+        """Close the response; a foreign one in a task of its own, since that may wait."""
+        if self.ours:
+            response.extensions[BODY].close()
+            return
+        closing = asyncio.ensure_future(_close_quietly(response.stream))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    def flow(self, auth: Any, request: httpx.Request) -> Flow:
+        """Return the auth's asynchronous flow."""
+        return AsyncioFlow(auth.async_auth_flow(request))
+
+    async def close(self) -> None:
+        """Close the transport."""
+        await self._transport.aclose()
+
+
+class AsyncioFlow:
+    """An auth flow that is an asynchronous generator."""
+
+    def __init__(self, generator: Any) -> None:
+        self._generator = generator
+
+    async def start(self) -> httpx.Request:
+        """Return the first request."""
+        request: httpx.Request = await anext(self._generator)
+        return request
+
+    async def after(self, response: Any) -> httpx.Request | None:
+        """Return the next request, if any."""
+        try:
+            request: httpx.Request = await self._generator.asend(response)
+        except StopAsyncIteration:
+            return None
+        return request
+
+    async def close(self) -> None:
+        """End the generator."""
+        await self._generator.aclose()
+
+
+async def _close_quietly(stream: Any) -> None:
+    with suppress(Exception):  # it was given up already; how it takes that tells nobody anything
+        await stream.aclose()
+
+
+def _plain_timeouts(limits: Limits) -> dict[str, float | None]:
+    """Return the limits as the plain numbers that every httpx transport understands."""
+    moment = limits.clock()
+    left = max(0.0, limits.attempt_until - moment)
+
+    def seconds(value: float) -> float | None:
+        value = min(value, left)
+        return None if value == inf else value
+
+    return {
+        "connect": seconds(max(0.0, limits.connect_until - moment)),
+        "read": seconds(limits.read),
+        "write": seconds(limits.write),
+        "pool": seconds(inf),
+    }

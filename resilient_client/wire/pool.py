@@ -1,0 +1,264 @@
+"""The pool: a free list of connections per origin. It never queues; the bulkhead is the queue.
+
+Rules it keeps:
+
+- A connection has one owner. It is taken synchronously, before the first await, and given back only when an answer was
+  read to its end; whatever else happens, cancellation included, it is closed, synchronously.
+- The one used last is taken first; one that is old, dead, readable, or of another loop or process is not used.
+- It is what httpx's transport keeps in `_pool`: it speaks httpcore's requests and responses.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Iterator
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import httpcore
+
+from resilient_client.backends import run_sync
+from resilient_client.forking import on_fork
+from resilient_client.exchange import Limits, Url
+from resilient_client.wire.bodies import pieces_of
+from resilient_client.wire.http1 import Http1Connection
+from resilient_client.wire.sockets import now
+
+if TYPE_CHECKING:
+    from resilient_client.wire.connect import Connector
+
+KEEPALIVE: Final = 4.0
+"""Seconds an idle connection is kept: below the 5 s after which common servers close theirs."""
+
+MAX_IDLE: Final = 100
+"""Idle connections kept per origin."""
+
+LIMITS: Final = "resilient_client.limits"
+FRESH: Final = "resilient_client.fresh"
+REUSED: Final = "resilient_client.reused"
+BODY: Final = "resilient_client.body"
+
+Key = tuple[str, object]
+
+
+class Lease(Protocol):
+    """The right to one exchange on a connection."""
+
+    requests: int
+
+    async def exchange(
+        self, method: bytes, target: bytes, headers: list[tuple[bytes, bytes]], chunks: Any, limits: Limits
+    ) -> tuple[int, list[tuple[bytes, bytes]], str]:
+        """Send a request and return the head of its answer."""
+
+    async def read(self) -> bytes:
+        """Return the next bytes of the body."""
+
+    def finish(self) -> bool:
+        """Return whether the connection may be used again by itself."""
+
+    def abort(self) -> None:
+        """Let go of the exchange without finishing it."""
+
+    @property
+    def stream(self) -> Any:
+        """The stream below."""
+
+
+class Pool:
+    """Connections of one client, for threads or for tasks, depending on the connector's network."""
+
+    def __init__(self, connector: Connector, *, keepalive: float = KEEPALIVE, max_idle: int = MAX_IDLE) -> None:
+        self._connector = connector
+        self._keepalive = keepalive
+        self._max_idle = max_idle
+        self._lock = threading.Lock()
+        self._idle: dict[Key, list[Http1Connection]] = {}
+        self._closed = False
+        on_fork(self)
+
+    # httpcore's interface, once for threads and once for tasks.
+
+    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send `request` and return its answer, the body still to be read."""
+        return run_sync(self._handle(request))
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send `request` and return its answer, the body still to be read."""
+        return await self._handle(request)
+
+    async def _handle(self, request: httpcore.Request) -> httpcore.Response:
+        extensions = request.extensions
+        limits = extensions.get(LIMITS) or limits_of(extensions.get("timeout") or {})
+        url = request.url
+        origin = Url(url.scheme.decode("ascii"), url.host.decode("ascii"), url.port, "")
+        key = (origin.origin, self._connector.network.home())
+        lease = await self._lease(key, origin, limits, fresh=bool(extensions.get(FRESH)))
+        try:
+            status, headers, version = await lease.exchange(
+                request.method, url.target, request.headers, pieces_of(request.stream), limits
+            )
+        except BaseException:
+            lease.abort()
+            raise
+        body = PooledBody(self, key, lease)
+        facts = {
+            BODY: body,
+            "http_version": version.encode("ascii"),
+            "network_stream": NetworkFacts(lease.stream),
+            REUSED: lease.requests > 1,
+        }
+        return httpcore.Response(status, headers=headers, content=body, extensions=facts)
+
+    # Taking and giving back.
+
+    async def _lease(self, key: Key, origin: Url, limits: Limits, *, fresh: bool) -> Lease:
+        connection = None if fresh else self._take(key)
+        return connection if connection is not None else await self._open(origin, limits)
+
+    def _take(self, key: Key) -> Http1Connection | None:
+        while True:
+            with self._lock:
+                idle = self._idle.get(key)
+                if not idle:
+                    return None
+                connection = idle.pop()
+                if not idle:
+                    del self._idle[key]
+            if connection.idle_until >= now() and connection.reusable:
+                return connection
+            connection.abort()
+
+    async def _open(self, origin: Url, limits: Limits) -> Http1Connection:
+        stream = await self._connector.open(origin, limits)
+        proxy = self._connector.proxy
+        if proxy is None or proxy.socks or origin.scheme == "https":
+            return Http1Connection(stream, self._connector.network)
+        extra = [] if proxy.authorization is None else [(b"Proxy-Authorization", proxy.authorization)]
+        absolute = str(origin).encode("ascii")
+        return Http1Connection(stream, self._connector.network, absolute=absolute, extra=extra)
+
+    def give_back(self, key: Key, lease: Lease) -> None:
+        """Keep the connection for the next one if it can be used again, else close it."""
+        if not lease.finish():
+            lease.abort()
+            return
+        assert isinstance(lease, Http1Connection)  # noqa: S101 - only whole connections finish with True
+        lease.idle_until = now() + self._keepalive
+        with self._lock:
+            idle = self._idle.setdefault(key, [])
+            if self._closed:
+                surplus: list[Http1Connection] = [lease]
+            else:
+                idle.append(lease)
+                surplus = [idle.pop(0)] if len(idle) > self._max_idle else []
+                surplus += self._expired_locked()
+        for connection in surplus:
+            connection.abort()
+
+    def _expired_locked(self) -> list[Http1Connection]:
+        """Take out what is too old anywhere, so that origins called once do not keep their connections for ever."""
+        if len(self._idle) == 1:
+            return []
+        moment = now()
+        old: list[Http1Connection] = []
+        for key in [key for key, idle in self._idle.items() if idle and idle[-1].idle_until < moment]:
+            old += self._idle.pop(key)
+        return old
+
+    @property
+    def idle(self) -> int:
+        """Connections kept now."""
+        return sum(map(len, self._idle.values()))
+
+    def close(self) -> None:
+        """Close every idle connection; one in use is closed by its owner instead of being given back."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, {}
+        for connections in idle.values():
+            for connection in connections:
+                connection.abort()
+
+    async def aclose(self) -> None:
+        """Do what `close` does; there is nothing to wait for."""
+        self.close()
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Pool:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def after_fork(self) -> None:
+        """In a forked child: forget the parent's connections without a word to their servers."""
+        self._lock = threading.Lock()
+        self._idle = {}
+
+
+class PooledBody:
+    """The body of an answer, which owns the connection until it was read to the end or closed."""
+
+    def __init__(self, pool: Pool, key: Key, lease: Lease) -> None:
+        self._pool = pool
+        self._key = key
+        self._lease: Lease | None = lease
+
+    async def _read(self) -> bytes:
+        lease = self._lease
+        if lease is None:
+            return b""
+        try:
+            data = await lease.read()
+        except BaseException:
+            self.close()
+            raise
+        if not data:
+            self._lease = None
+            self._pool.give_back(self._key, lease)
+        return data
+
+    def __iter__(self) -> Iterator[bytes]:
+        while data := run_sync(self._read()):
+            yield data
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while data := await self._read():
+            yield data
+
+    def close(self) -> None:
+        """Close the connection unless the body was read to its end."""
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.abort()
+
+    async def aclose(self) -> None:
+        """Do what `close` does."""
+        self.close()
+
+
+class NetworkFacts:
+    """What httpx's users ask of the `network_stream` of a response: facts, not bytes."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return `socket`, `ssl_object`, `server_addr` or `client_addr`."""
+        return self._stream.info(info)
+
+
+def limits_of(timeout: dict[str, float | None]) -> Limits:
+    """Return the limits that httpx's plain timeouts are, for callers that are not our own wire."""
+
+    def seconds(name: str) -> float:
+        value = timeout.get(name)
+        return inf if value is None else value
+
+    return Limits(now, connect_until=now() + seconds("connect"), read=seconds("read"), write=seconds("write"))

@@ -1,0 +1,140 @@
+"""Proxies: HTTP forwarding, HTTP tunnels (CONNECT) and SOCKS5, over any stream."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
+
+import h11
+
+from resilient_client.errors import ConfigError
+from resilient_client.exchange import Url, WireError
+from resilient_client.redact import redact_url
+from resilient_client.result import FailureKind
+
+if TYPE_CHECKING:
+    from resilient_client.exchange import Limits
+    from resilient_client.wire.sockets import Stream
+
+PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """Where the proxy is and who we are to it."""
+
+    scheme: str
+    host: str
+    port: int
+    user: str | None = None
+    password: str = ""
+
+    @property
+    def authorization(self) -> bytes | None:
+        """The value of Proxy-Authorization, when the proxy's URL named a user."""
+        if self.user is None:
+            return None
+        return b"Basic " + base64.b64encode(f"{self.user}:{self.password}".encode())
+
+    @property
+    def socks(self) -> bool:
+        """Whether it speaks SOCKS5 and not HTTP."""
+        return self.scheme.startswith("socks5")
+
+
+def parse_proxy(url: str) -> Proxy:
+    """Return the proxy that `url` names; raises `ConfigError`."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as problem:
+        raise ConfigError(f"proxy={redact_url(url)!r}: not a URL ({problem})") from None
+    if parts.scheme not in PORTS or not parts.hostname:
+        raise ConfigError(
+            f"proxy={redact_url(url)!r}: a proxy is http://, https://, socks5:// or socks5h://[user:password@]host[:port]"
+        )
+    if parts.scheme.startswith("socks5"):
+        _socksio()
+    user = None if parts.username is None else unquote(parts.username)
+    return Proxy(parts.scheme, parts.hostname, port or PORTS[parts.scheme], user, unquote(parts.password or ""))
+
+
+def _socksio() -> Any:
+    try:
+        import socksio.socks5  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigError("proxy=: SOCKS needs the extra: install resilient_client[socks]") from None
+    return socksio.socks5
+
+
+async def _send(stream: Stream, data: bytes, limits: Limits) -> None:
+    while data:
+        data = data[await stream.send(data, limits.connect_until) :]
+
+
+def _refused(why: str) -> WireError:
+    return WireError(FailureKind.CONNECT, f"the proxy {why}", sent=False)
+
+
+async def tunnel(stream: Stream, proxy: Proxy, target: Url, limits: Limits) -> None:
+    """Ask an HTTP proxy for a tunnel to `target`; raises `WireError` when it says no."""
+    port = target.port or PORTS[target.scheme]
+    name = f"{target.netloc_host}:{port}".encode("ascii")
+    headers = [(b"Host", name)]
+    if proxy.authorization is not None:
+        headers.append((b"Proxy-Authorization", proxy.authorization))
+    parser = h11.Connection(h11.CLIENT)
+    request = parser.send(h11.Request(method=b"CONNECT", target=name, headers=headers))
+    await _send(stream, request or b"", limits)
+    try:
+        while True:
+            event = parser.next_event()
+            if event is h11.NEED_DATA:
+                parser.receive_data(await stream.receive(limits.connect_until))
+            elif isinstance(event, h11.Response):
+                break
+            elif not isinstance(event, h11.InformationalResponse):
+                raise _refused("closed the connection")
+    except h11.RemoteProtocolError as problem:
+        raise _refused(f"did not answer with HTTP ({problem})") from problem
+    if not 200 <= event.status_code < 300:
+        raise _refused(f"answered {event.status_code} {event.reason.decode('latin-1')}".strip())
+    if parser.trailing_data[0]:
+        raise _refused("sent bytes before the tunnel was used")
+
+
+async def socks5(stream: Stream, proxy: Proxy, target: Url, limits: Limits) -> None:
+    """Ask a SOCKS5 proxy for a connection to `target`; raises `WireError` when it says no."""
+    socks = _socksio()
+    connection = socks.SOCKS5Connection()
+    methods = socks.SOCKS5AuthMethod
+    method = methods.NO_AUTH_REQUIRED if proxy.user is None else methods.USERNAME_PASSWORD
+
+    async def ask(message: Any) -> Any:
+        connection.send(message)
+        await _send(stream, connection.data_to_send(), limits)
+        data = await stream.receive(limits.connect_until)
+        if not data:
+            raise _refused("closed the connection")
+        return connection.receive_data(data)
+
+    try:
+        if (await ask(socks.SOCKS5AuthMethodsRequest([method]))).method != method:
+            raise _refused("wants another way to authenticate")
+        if proxy.user is not None:
+            login = socks.SOCKS5UsernamePasswordRequest(proxy.user.encode(), proxy.password.encode())
+            if not (await ask(login)).success:
+                raise _refused("did not accept user and password")
+        where = (target.host.encode("ascii"), target.port or PORTS[target.scheme])
+        command = socks.SOCKS5CommandRequest.from_address(socks.SOCKS5Command.CONNECT, where)
+        reply = await ask(command)
+        if reply.reply_code != socks.SOCKS5ReplyCode.SUCCEEDED:
+            raise _refused(f"could not connect ({reply.reply_code.name.lower().replace('_', ' ')})")
+    except WireError:
+        raise
+    except (OSError, TimeoutError):
+        raise
+    except Exception as problem:
+        raise _refused(f"does not speak SOCKS5 ({problem})") from problem

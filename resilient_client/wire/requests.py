@@ -1,0 +1,168 @@
+"""From the arguments of a verb to one request: URL, header fields, body, auth. Whatever is wrong is said here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+import httpx
+
+from resilient_client.exchange import Body, RawHeaders, Url, WireRequest
+from resilient_client.wire.bodies import encode
+from resilient_client.wire.coding import ACCEPTED
+from resilient_client.wire.urls import Base, Params
+
+HeaderInput: TypeAlias = Mapping[str, str | bytes] | Sequence[tuple[str, str | bytes]]
+
+IDEMPOTENCY_KEY: Final = b"Idempotency-Key"
+
+_TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_FORBIDDEN = frozenset(b"\r\n\0")
+
+DEFAULTS: Final[RawHeaders] = [
+    (b"Accept", b"*/*"),
+    (b"Accept-Encoding", ACCEPTED),
+    (b"User-Agent", b"resilient-client"),
+]
+
+METHODS_WITH_LENGTH: Final = frozenset(("POST", "PUT", "PATCH"))
+
+
+def encode_headers(headers: HeaderInput | None, argument: str = "headers") -> RawHeaders:
+    """Return header fields as bytes; raises `TypeError` or `ValueError` naming the field that cannot be sent."""
+    if headers is None:
+        return []
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    try:
+        return [(_name(name, argument), _value(name, value, argument)) for name, value in pairs]
+    except (TypeError, ValueError) as problem:
+        if argument in str(problem):
+            raise
+        raise TypeError(f"{argument}={type(headers).__name__}: give a mapping or pairs of names and values") from None
+
+
+def _name(name: Any, argument: str) -> bytes:
+    if not isinstance(name, str):
+        raise TypeError(f"{argument}: the name {name!r} must be a str")
+    raw = name.encode("utf-8")
+    if not raw or not _TOKEN.issuperset(raw):
+        raise ValueError(f"{argument}: {name!r} is not a header name; names are letters, digits and - _ . and the like")
+    return raw
+
+
+def _value(name: Any, value: Any, argument: str) -> bytes:
+    if isinstance(value, str):
+        try:
+            raw = value.encode("latin-1")
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"{argument}[{name!r}]: the value has characters outside Latin-1; encode it (percent or base64) or give bytes"
+            ) from None
+    elif isinstance(value, bytes):
+        raw = value
+    else:
+        raise TypeError(f"{argument}[{name!r}]: the value must be a str, not {type(value).__name__}; write str(...)")
+    if not _FORBIDDEN.isdisjoint(raw):
+        raise ValueError(f"{argument}[{name!r}]: the value must not contain CR, LF or NUL")
+    return raw.strip()
+
+
+def merge(*layers: RawHeaders) -> RawHeaders:
+    """Return the fields of all layers, a later one replacing those of the same name in earlier ones."""
+    merged = layers[0]
+    for layer in layers[1:]:
+        if layer:
+            replaced = {name.lower() for name, _ in layer}
+            merged = [pair for pair in merged if pair[0].lower() not in replaced] + layer
+    return merged
+
+
+def resolve_auth(auth: Any) -> Any:
+    """Return `auth` as a flow that httpx understands; raises `TypeError`."""
+    if auth is None or hasattr(auth, "sync_auth_flow"):
+        return auth
+    if isinstance(auth, (tuple, list)) and len(auth) == 2:
+        return httpx.BasicAuth(auth[0], auth[1])
+    if callable(auth):
+        return httpx._auth.FunctionAuth(auth)  # noqa: SLF001 - the class httpx itself uses for a callable
+    raise TypeError(f"auth={type(auth).__name__}: give (user, password), an httpx.Auth, or a function of the request")
+
+
+class RequestBuilder:
+    """What every request of a client starts from."""
+
+    def __init__(
+        self,
+        base_url: str | None,
+        *,
+        headers: HeaderInput | None = None,
+        auth: Any = None,
+        allow_other_origins: bool = False,
+        asynchronous: bool = False,
+    ) -> None:
+        self.base = Base(base_url, allow_other_origins=allow_other_origins)
+        self._headers = merge(DEFAULTS, encode_headers(headers))
+        self._auth = resolve_auth(auth)
+        self._asynchronous = asynchronous
+
+    def build(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Params | None = None,
+        headers: HeaderInput | None = None,
+        content: Any = None,
+        data: Any = None,
+        files: Any = None,
+        json: Any = None,
+        auth: Any = None,
+        idempotency_key: str | None = None,
+    ) -> WireRequest:
+        """Return the request of one call; raises `TypeError`, `ValueError` or `ConfigError`."""
+        target = self.base.join(url, params)
+        if content is data is files is json is None:
+            body, described = _nothing(method)
+        else:
+            body, described = encode(
+                content=content, data=data, files=files, json=json, asynchronous=self._asynchronous
+            )
+        own = encode_headers(headers)
+        if idempotency_key is not None:
+            own.append((IDEMPOTENCY_KEY, _value("Idempotency-Key", idempotency_key, "idempotency_key")))
+        fields = merge(self._headers, described, own) if described or own else self._headers
+        if not any(name.lower() == b"host" for name, _ in own):
+            fields = [(b"Host", _host(target)), *fields]
+        return WireRequest(method, target, fields, body, self._auth if auth is None else resolve_auth(auth))
+
+
+def _nothing(method: str) -> tuple[Body, RawHeaders]:
+    body, _ = encode()
+    return body, [(b"Content-Length", b"0")] if method in METHODS_WITH_LENGTH else []
+
+
+def _host(url: Url) -> bytes:
+    return (url.netloc_host if url.port is None else f"{url.netloc_host}:{url.port}").encode("ascii")
+
+
+def with_host(request: WireRequest) -> WireRequest:
+    """Return `request` with the Host field of its URL, for one that was made from another."""
+    request.headers = [(b"Host", _host(request.url)), *request.headers]
+    return request
+
+
+def new_idempotency_key() -> str:
+    """Return a key nobody else has."""
+    return str(uuid.uuid4())
+
+
+def check_method(method: Any) -> str:
+    """Return the method in upper case; raises `TypeError` or `ValueError`."""
+    if not isinstance(method, str):
+        raise TypeError(f"method={method!r}: give a str such as 'GET'")
+    if not method or not _TOKEN.issuperset(method.encode("utf-8")):
+        raise ValueError(f"method={method!r}: not an HTTP method")
+    if method.upper() == "CONNECT":
+        raise ValueError("method='CONNECT': a tunnel is no request; use proxy=")
+    return method.upper()

@@ -1,0 +1,104 @@
+"""Sockets as the wire sees them: every operation has a time it must be done by.
+
+One protocol, two worlds: `blocking` (threads) and `nonblocking` (asyncio). TLS, proxies and HTTP are written once over it.
+Times are readings of `time.monotonic()`; `math.inf` waits for ever.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+READ_SIZE: Final = 64 * 1024
+
+now: Final = time.monotonic
+
+
+class Expired(TimeoutError):
+    """A socket operation was not done in time."""
+
+
+class Stream(Protocol):
+    """A connected byte stream with one owner."""
+
+    async def receive(self, until: float) -> bytes:
+        """Return the next bytes, empty at the end of the stream; raises `Expired` or `OSError`."""
+
+    async def send(self, data: bytes, until: float) -> int:
+        """Hand over what fits of `data` and return how many bytes; raises `Expired` or `OSError`."""
+
+    def abort(self) -> None:
+        """Close at once, synchronously; safe from anywhere, any number of times."""
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing came and nobody hung up since the last read; a stream that is not is of no use any more."""
+
+    @property
+    def usable_here(self) -> bool:
+        """Whether the running event loop (or, blocking, any thread) of this process may use it."""
+
+    def info(self, name: str) -> Any:
+        """Return `socket`, `ssl_object`, `server_addr` or `client_addr`; None when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One resolved address."""
+
+    family: int
+    sockaddr: tuple[Any, ...] | str
+
+
+class Network(Protocol):
+    """Where streams come from."""
+
+    async def resolve(self, host: str, port: int, until: float) -> list[Address]:
+        """Return the addresses of `host`, at least one; raises `Expired` or `OSError`."""
+
+    async def connect(self, address: Address, until: float, source: str | None) -> Stream:
+        """Return a stream to `address`; raises `Expired` or `OSError`."""
+
+    def home(self) -> object:
+        """Return what a connection made now belongs to: the running event loop, or one constant."""
+
+    def iterate(self, chunks: Any, until: float) -> ChunkSource:
+        """Return a request body's pieces as something to be awaited."""
+
+
+class ChunkSource(Protocol):
+    """A request body's pieces, one at a time."""
+
+    async def next(self) -> bytes | None:
+        """Return the next piece, None at the end."""
+
+
+def new_socket(address: Address, source: str | None) -> socket.socket:
+    """Return a non-blocking socket for `address`, without Nagle's delay where that exists."""
+    sock = socket.socket(address.family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        if address.family != getattr(socket, "AF_UNIX", None):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if source is not None:
+                sock.bind((source, 0))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def socket_info(sock: socket.socket, name: str) -> Any:
+    """Answer the questions `Stream.info` may be asked about a plain socket."""
+    try:
+        if name == "socket":
+            return sock
+        if name == "server_addr":
+            return sock.getpeername()
+        if name == "client_addr":
+            return sock.getsockname()
+    except OSError:
+        return None
+    return None

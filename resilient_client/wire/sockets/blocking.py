@@ -1,0 +1,136 @@
+"""Blocking sockets: non-blocking underneath, with `poll` in front, so that every wait has its own end.
+
+One `poll` and one `recv` per read, one `send` per write; `settimeout` would add a system call to each.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from math import ceil, inf
+from typing import Any
+
+from resilient_client.forking import generation
+from resilient_client.wire.sockets import READ_SIZE, Address, ChunkSource, Expired, Stream, new_socket, now, socket_info
+from resilient_client.wire.sockets import resolve as names
+
+HERE = object()
+
+
+def _wait_for(sock: socket.socket, events: int, until: float) -> None:
+    poll = select.poll()
+    poll.register(sock, events)
+    while True:
+        left = until - now()
+        if left <= 0:
+            raise Expired("the socket was not ready in time")
+        if poll.poll(None if left == inf else min(ceil(left * 1000), 2_000_000_000)):
+            return
+
+
+class BlockingStream:
+    """A connected socket used by one thread at a time."""
+
+    __slots__ = ("_generation", "_poll", "_sock")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._generation = generation()
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+
+    async def receive(self, until: float) -> bytes:
+        """Block until bytes came."""
+        while True:
+            left = until - now()
+            if left <= 0:
+                raise Expired("nothing came in time")
+            if self._poll.poll(None if left == inf else min(ceil(left * 1000), 2_000_000_000)):
+                try:
+                    return self._sock.recv(READ_SIZE)
+                except BlockingIOError:
+                    continue
+
+    async def send(self, data: bytes, until: float) -> int:
+        """Block until some of `data` was taken."""
+        while True:
+            try:
+                return self._sock.send(data)
+            except BlockingIOError:
+                _wait_for(self._sock, select.POLLOUT, until)
+
+    def abort(self) -> None:
+        """Close the socket."""
+        self._sock.close()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there is nothing to read, not even the end."""
+        return self._sock.fileno() != -1 and not self._poll.poll(0)
+
+    @property
+    def usable_here(self) -> bool:
+        """Whether this is the process that opened it."""
+        return self._generation == generation()
+
+    def info(self, name: str) -> Any:
+        """Return facts about the socket."""
+        return socket_info(self._sock, name)
+
+
+class BlockingNetwork:
+    """Sockets for threads."""
+
+    async def resolve(self, host: str, port: int, until: float) -> list[Address]:
+        """Block until the name is resolved."""
+        known = names.literal(host, port)
+        if known is not None:
+            return known
+        pending: Future[list[Address]] = names.start(host, port)
+        left = until - now()
+        try:
+            return pending.result(None if left == inf else max(left, 0))
+        except TimeoutError:
+            if pending.done():
+                raise
+            raise Expired(f"{host} did not resolve in time") from None
+
+    async def connect(self, address: Address, until: float, source: str | None) -> Stream:
+        """Block until connected."""
+        sock = new_socket(address, source)
+        try:
+            problem = sock.connect_ex(address.sockaddr)
+            if problem in {errno.EINPROGRESS, errno.EAGAIN, errno.EWOULDBLOCK}:
+                _wait_for(sock, select.POLLOUT, until)
+                problem = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if problem:
+                raise OSError(problem, os.strerror(problem))
+        except BaseException:
+            sock.close()
+            raise
+        return BlockingStream(sock)
+
+    def home(self) -> object:
+        """Return the one place all threads share."""
+        return HERE
+
+    def iterate(self, chunks: Iterable[bytes], until: float) -> ChunkSource:  # noqa: ARG002 - a thread's own code cannot be interrupted
+        """Return the pieces of an ordinary iterable."""
+        return BlockingChunks(iter(chunks))
+
+
+class BlockingChunks:
+    """A body from an ordinary iterator."""
+
+    __slots__ = ("_iterator",)
+
+    def __init__(self, iterator: Iterator[bytes]) -> None:
+        self._iterator = iterator
+
+    async def next(self) -> bytes | None:
+        """Return the next piece."""
+        return next(self._iterator, None)

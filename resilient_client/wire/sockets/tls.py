@@ -1,0 +1,103 @@
+"""TLS over any stream, written once for both worlds: OpenSSL does the talking, we move the bytes.
+
+The end of a stream without a `close_notify` is an error here, so that a body cut by an attacker is never whole.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from resilient_client.wire.sockets import READ_SIZE, Stream
+
+
+class TlsStream:
+    """An encrypted stream over another stream."""
+
+    __slots__ = ("_incoming", "_inner", "_object", "_outgoing")
+
+    def __init__(self, inner: Stream, context: ssl.SSLContext, server_hostname: str) -> None:
+        self._inner = inner
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
+
+    async def handshake(self, until: float) -> None:
+        """Agree on keys; raises `ssl.SSLError`, `Expired` or `OSError`."""
+        while True:
+            try:
+                self._object.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._flush(until)
+                await self._fill(until)
+            except ssl.SSLError:
+                await self._flush(until)  # the alert that tells the peer why
+                raise
+            else:
+                await self._flush(until)
+                return
+
+    async def receive(self, until: float) -> bytes:
+        """Return the next decrypted bytes, empty after a `close_notify`; `ssl.SSLEOFError` without one."""
+        while True:
+            try:
+                return self._object.read(READ_SIZE)
+            except ssl.SSLWantReadError:
+                await self._flush(until)
+                await self._fill(until)
+            except ssl.SSLZeroReturnError:
+                return b""
+
+    async def send(self, data: bytes, until: float) -> int:
+        """Encrypt and hand over some of `data`."""
+        count = self._object.write(data[:READ_SIZE])
+        await self._flush(until)
+        return count
+
+    async def _fill(self, until: float) -> None:
+        data = await self._inner.receive(until)
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    async def _flush(self, until: float) -> None:
+        if not self._outgoing.pending:
+            return
+        data = memoryview(self._outgoing.read())
+        while data:
+            sent = await self._inner.send(data, until)  # type: ignore[arg-type]
+            data = data[sent:]
+
+    def abort(self) -> None:
+        """Close the stream below at once, without the closing handshake."""
+        self._inner.abort()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether no data waits; session tickets that came with the last answer are taken in on the way."""
+        if not self._inner.quiet:
+            return False
+        try:
+            self._object.read(1)
+        except ssl.SSLWantReadError:
+            return True
+        except ssl.SSLError:
+            return False
+        return False  # data nobody asked for, or the peer said goodbye
+
+    @property
+    def usable_here(self) -> bool:
+        """Whether the stream below may be used here."""
+        return self._inner.usable_here
+
+    def info(self, name: str) -> Any:
+        """Return facts about the connection."""
+        return self._object if name == "ssl_object" else self._inner.info(name)
+
+
+async def start_tls(stream: Stream, context: ssl.SSLContext, server_hostname: str, until: float) -> TlsStream:
+    """Return `stream` encrypted, the peer's certificate checked as `context` says."""
+    encrypted = TlsStream(stream, context, server_hostname)
+    await encrypted.handshake(until)
+    return encrypted

@@ -1,0 +1,83 @@
+"""The TLS context of a client, made when the first https connection needs it: loading the roots costs tens of ms."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import warnings
+from pathlib import Path
+
+import certifi
+
+from resilient_client.errors import ConfigError
+
+Verify = bool | str | ssl.SSLContext
+Cert = str | tuple[str, str] | tuple[str, str, str]
+
+
+class TlsSettings:
+    """Which certificates to trust and to show; gives the `ssl.SSLContext`, made once.
+
+    `verify`: True for certifi's roots, a file or folder of roots, a context of your own, or False (warns). `cert`: a
+    PEM file with certificate and key, or (certificate, key), or (certificate, key, password). TLS 1.2 is the least.
+    The key log variable of the environment is not honoured: it would write the keys of every connection to a file.
+    """
+
+    def __init__(self, verify: Verify = True, cert: Cert | None = None, *, http2: bool = False) -> None:
+        if not isinstance(verify, (bool, str, ssl.SSLContext)):
+            raise ConfigError(f"verify={verify!r}: verify must be True, False, a path to roots, or an ssl.SSLContext")
+        if isinstance(verify, str) and not Path(verify).exists():
+            raise ConfigError(f"verify={verify!r}: there is no such file or folder of root certificates")
+        if verify is False:
+            warnings.warn(
+                "verify=False: any server may pretend to be the one that is called", UserWarning, stacklevel=4
+            )
+        self._verify = verify
+        self._cert = cert
+        self._alpn = ["h2", "http/1.1"] if http2 else ["http/1.1"]
+        self._lock = threading.Lock()
+        self._context: ssl.SSLContext | None = None
+        if cert is not None:
+            self.context()  # a wrong certificate file is reported when the client is made
+
+    def context(self) -> ssl.SSLContext:
+        """Return the context, making it the first time."""
+        with self._lock:
+            if self._context is None:
+                self._context = self._make()
+            return self._context
+
+    def _make(self) -> ssl.SSLContext:
+        if isinstance(self._verify, ssl.SSLContext):
+            context = self._verify
+        else:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            self._trust(context)
+        if self._cert is not None:
+            self._show(context, self._cert)
+        context.set_alpn_protocols(self._alpn)
+        return context
+
+    def _trust(self, context: ssl.SSLContext) -> None:
+        if self._verify is False:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            return
+        roots = self._verify if isinstance(self._verify, str) else certifi.where()
+        folder = Path(roots).is_dir()
+        try:
+            context.load_verify_locations(cafile=None if folder else roots, capath=roots if folder else None)
+        except (OSError, ssl.SSLError) as problem:
+            raise ConfigError(f"verify={roots!r}: no root certificates could be read there ({problem})") from problem
+
+    def _show(self, context: ssl.SSLContext, cert: Cert) -> None:
+        parts = (cert,) if isinstance(cert, str) else cert
+        try:
+            context.load_cert_chain(*parts)
+        except (OSError, ssl.SSLError, TypeError) as problem:
+            shown = parts[:2]
+            raise ConfigError(
+                f"cert={shown!r}: cannot be loaded ({problem}); give a PEM file with certificate and key, or a pair "
+                f"(certificate file, key file)"
+            ) from problem

@@ -1,0 +1,129 @@
+"""URLs: taken apart once, joined without ever leaving the place the client was made for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import unquote
+
+import httpx
+
+from resilient_client.errors import ConfigError
+from resilient_client.exchange import Url
+from resilient_client.redact import redact_url
+
+Params = Mapping[str, Any] | Sequence[tuple[str, Any]] | str | bytes
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+SCHEMES: Final = frozenset(("http", "https"))
+
+
+def _checked(url: httpx.URL, shown: str) -> Url:
+    if url.scheme not in SCHEMES:
+        raise ConfigError(f"url={shown!r}: the scheme must be http or https")
+    if not url.host:
+        raise ConfigError(f"url={shown!r}: there is no host in it")
+    if url.userinfo:
+        raise ConfigError(f"url={shown!r}: credentials do not belong in a URL; use auth=(user, password)")
+    host = url.raw_host.decode("ascii")
+    return Url(url.scheme, host, url.port, url.raw_path.decode("ascii"))
+
+
+def _parse(text: str, shown: str) -> httpx.URL:
+    authority = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)", text)
+    if authority is not None:
+        port = re.search(r":([^:\]@]*)$", authority[1])
+        if port is not None and port[1] and not (port[1].isdigit() and 1 <= int(port[1][:9]) <= 65535):
+            raise ConfigError(f"url={shown!r}: the port must be 1 to 65535")
+    try:
+        return httpx.URL(text)
+    except (httpx.InvalidURL, ValueError, TypeError) as problem:
+        raise ConfigError(f"url={shown!r}: not a URL ({problem})") from None
+
+
+def parse_url(text: str, *, base: Url | None = None) -> Url:
+    """Return `text`, relative to `base` when there is one; raises `ConfigError` (a `ValueError`)."""
+    shown = redact_url(text)
+    if base is None or _SCHEME.match(text):
+        return _checked(_parse(text, shown), shown)
+    try:
+        joined = httpx.URL(str(base)).join(text)
+    except (httpx.InvalidURL, ValueError) as problem:
+        raise ConfigError(f"url={shown!r}: not a URL ({problem})") from None
+    return _checked(_parse(str(joined), shown), shown)
+
+
+class Base:
+    """Where a client's relative URLs start. Joined URLs are remembered: services call few and call them often."""
+
+    def __init__(self, base_url: str | None, *, allow_other_origins: bool = False) -> None:
+        self.allow_other_origins = allow_other_origins
+        self.url: Url | None = None
+        self._prefix = "/"
+        if base_url is not None:
+            if not isinstance(base_url, str):
+                raise TypeError(f"base_url={base_url!r}: give a str")
+            self.url = parse_url(base_url)
+            if "?" in self.url.target or "#" in base_url:
+                raise ConfigError(f"base_url={redact_url(base_url)!r}: a base URL has no query and no fragment")
+            self._prefix = self.url.target.rstrip("/") + "/"
+        self._join = lru_cache(maxsize=1024)(self._join_new)
+
+    def join(self, url: str, params: Params | None = None) -> Url:
+        """Return the absolute URL of a call; raises `ConfigError` when it would leave the base."""
+        if not isinstance(url, str):
+            raise TypeError(f"url={url!r}: give a str")
+        joined = self._join(url)
+        return joined if params is None else _with_params(joined, params)
+
+    def _join_new(self, url: str) -> Url:
+        if self.url is None:
+            if not _SCHEME.match(url):
+                raise ConfigError(
+                    f"url={redact_url(url)!r}: a URL without scheme needs a client with base_url; "
+                    f"write it in full (https://...) or give the client base_url=..."
+                )
+            return parse_url(url)
+        if _SCHEME.match(url) or url.startswith(("//", "\\")):
+            return self._absolute(url)
+        self._refuse_climbing(url)
+        path, mark, query = url.partition("?")
+        return parse_url(str(self._at(self._prefix + path.lstrip("/") if path else self.url.target) + mark + query))
+
+    def _at(self, target: str) -> str:
+        assert self.url is not None  # noqa: S101 - only called with a base
+        return str(Url(self.url.scheme, self.url.host, self.url.port, target))
+
+    def _absolute(self, url: str) -> Url:
+        assert self.url is not None  # noqa: S101 - only called with a base
+        target = parse_url(url if _SCHEME.match(url) else f"{self.url.scheme}:{url}")
+        inside = target.origin == self.url.origin and (target.target + "/").startswith(self._prefix)
+        if not inside and not self.allow_other_origins:
+            raise ConfigError(
+                f"url={redact_url(url)!r}: leaves base_url {self._at(self._prefix)}, and the client's headers and "
+                f"credentials would go with it; allow it with allow_other_origins=True or use another client"
+            )
+        return target
+
+    def _refuse_climbing(self, url: str) -> None:
+        depth = 0
+        for segment in unquote(url.partition("?")[0].partition("#")[0]).replace("\\", "/").split("/"):
+            depth += {"": 0, ".": 0, "..": -1}.get(segment, 1)
+            if depth < 0:
+                raise ConfigError(f"url={redact_url(url)!r}: '..' leads out of base_url {self._at(self._prefix)}")
+
+
+def _with_params(url: Url, params: Params) -> Url:
+    try:
+        merged = httpx.URL(str(url)).copy_merge_params(httpx.QueryParams(params))  # type: ignore[arg-type]
+    except (TypeError, ValueError, AttributeError) as problem:
+        raise TypeError(f"params={type(params).__name__}: give a mapping or pairs of names and values") from problem
+    return Url(url.scheme, url.host, url.port, merged.raw_path.decode("ascii"))
+
+
+@lru_cache(maxsize=1024)
+def httpx_url(url: Url) -> httpx.URL:
+    """Return `url` as httpx's class; remembered."""
+    return httpx.URL(str(url))
