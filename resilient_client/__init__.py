@@ -1,7 +1,7 @@
 """resilient_client: call other services without making their outage yours.
 
-One policy pipeline (deadline, retry, bulkhead, circuit breaker, timeouts) behind a blocking `Client` and an `AsyncClient`;
-every call returns a `Success` or a `Failure`, a value that tells what was tried and why it ended.
+One policy pipeline (deadline, retry, bulkhead, circuit breaker, timeouts) behind a blocking `Client` and an
+`AsyncClient`; every call returns a `Success` or a `Failure`, a value that tells what was tried and why it ended.
 """
 
 from resilient_client.ambient import deadline

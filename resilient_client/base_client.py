@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Final, TypedDict
+from typing import Any, ClassVar, Final, TypedDict
 
 from resilient_client import decoding
 from resilient_client.backends import Backend
@@ -15,8 +15,10 @@ from resilient_client.pipeline.call import Call, Handler, result_of
 from resilient_client.policy import Policy
 from resilient_client.result import Result
 from resilient_client.state import CircuitState, ClientState
+from resilient_client.wire.build import WireOptions, build_wire
 from resilient_client.wire.delivery import send_over
 from resilient_client.wire.requests import HeaderInput, RequestBuilder, check_method, new_idempotency_key
+from resilient_client.wire.tls_settings import Cert, Verify
 from resilient_client.wire.urls import Params
 
 MAX_PIPELINES: Final = 64
@@ -24,34 +26,76 @@ MAX_PIPELINES: Final = 64
 
 
 class CallOptions(TypedDict, total=False):
-    """The options of every verb; see the guide for what each is for."""
+    """The options of every verb, besides `url` and `decode`."""
 
     params: Params | None
+    """Query: a mapping or pairs, added to the URL's own."""
     headers: HeaderInput | None
+    """Added to the client's, replacing those of the same name."""
     content: Any
-    data: Any
-    files: Any
+    """The body as bytes, str, a file open in 'rb', or an iterable of bytes (asynchronous ones for `AsyncClient`)."""
     json: Any
+    """The body as JSON: what `json.dumps` takes, dataclasses, pydantic models, msgspec structs."""
+    data: Any
+    """The body as form fields; with `files`, the other fields of the multipart form."""
+    files: Any
+    """The body as a multipart form: names to handles, bytes, or (file name, content, media type)."""
     auth: Any
+    """In place of the client's: (user, password), an `httpx.Auth`, or a function of the request."""
     policy: Policy | None
+    """In place of the client's, for this call."""
     route: str | None
+    """The low-cardinality name of the URL, such as "/orders/{id}": the breaker's key and telemetry use it."""
     idempotency_key: str | bool | None
+    """Makes repeating safe: sent as Idempotency-Key, the same on every attempt. True makes a new one."""
     expect: Collection[int] | None
+    """Which statuses are a success; by default all below 400."""
 
 
 class BaseClient:
     """The part of a client that does not depend on how its calls wait."""
 
+    _asynchronous: ClassVar[bool]
+    _new_backend: ClassVar[type[Backend]]
+
     def __init__(
         self,
         name: str,
         *,
-        policy: Policy | None,
-        kernels: Kernels | None,
-        requests: RequestBuilder,
-        backend: Backend,
-        wire: Wire,
+        base_url: str | None = None,
+        policy: Policy | None = None,
+        kernels: Kernels | None = None,
+        headers: HeaderInput | None = None,
+        auth: Any = None,
+        allow_other_origins: bool = False,
+        verify: Verify = True,
+        cert: Cert | None = None,
+        proxy: str | None = None,
+        uds: str | None = None,
+        http2: bool = False,
+        local_address: str | None = None,
+        trust_env: bool = False,
+        transport: Any = None,
+        wire: Wire | None = None,
+        backend: Backend | None = None,
     ) -> None:
+        """Make a client for one downstream service; make it once and keep it.
+
+        name: what its operators call the service, in telemetry and messages.
+        policy: how long, how often, how many; the defaults are those of `Policy()`.
+        kernels: state shared with another client, such as `other.kernels`; without `policy`, its policy too.
+        base_url: where relative URLs start; a call may not leave it unless `allow_other_origins`.
+        headers, auth: sent with every call. `auth` is (user, password), any `httpx.Auth`, or a function of the
+        request.
+        verify, cert: True, a path to roots or an `ssl.SSLContext`; a client certificate as path or (cert, key).
+        proxy, uds, local_address: through an HTTP or SOCKS5 proxy, over a unix socket, from a local address.
+        http2: offer HTTP/2 on https connections, one of which then carries many calls; `AsyncClient` only.
+        trust_env: take proxy and root certificates from the environment.
+        transport: any httpx transport of the client's kind instead of ours.
+        wire, backend: another way to reach servers, or to wait; for tests and for other HTTP libraries.
+
+        Raises `ConfigError` or `TypeError` for a wrong option, before anything is opened.
+        """
         if not isinstance(name, str) or not name:
             raise ConfigError(f"name={name!r}: a client needs a name, the one its operators know, such as 'orders'")
         _check_is(policy, Policy, "policy")
@@ -59,10 +103,17 @@ class BaseClient:
         self.name = name
         self.kernels = kernels if kernels is not None else Kernels(policy)
         self.policy = policy if policy is not None else self.kernels.policy
-        self._requests = requests
-        self._backend = backend
-        self._wire = wire
-        self._send = send_over(wire)
+        self._requests = RequestBuilder(
+            base_url,
+            headers=headers,
+            auth=auth,
+            allow_other_origins=allow_other_origins,
+            asynchronous=self._asynchronous,
+        )
+        options = WireOptions(transport, verify, cert, proxy, uds, http2, local_address, trust_env)
+        self._backend = backend or self._new_backend()
+        self._wire = wire or build_wire(options, asynchronous=self._asynchronous, base_url=base_url)
+        self._send = send_over(self._wire)
         self._pipelines: dict[Policy, Handler] = {}
         self._pipeline = self._pipeline_of(self.policy)
         self._closed = False
@@ -172,7 +223,7 @@ def _expected(expect: Collection[int] | None) -> frozenset[int] | None:
     return statuses
 
 
-def _key(key: str | bool | None) -> str | None:  # noqa: FBT001 - True is how a caller asks for a new one
+def _key(key: str | bool | None) -> str | None:
     if key is True:
         return new_idempotency_key()
     if key is None or key is False:

@@ -55,9 +55,19 @@ def _first_line(problem: BaseException) -> str:
     return lines[0] if lines else type(problem).__name__
 
 
-@lru_cache(maxsize=256)
 def decoder(kind: type[T]) -> Decoder[T]:
-    """Return the decoder for `kind`: msgspec for its structs, pydantic for everything else it can validate."""
+    """Return the decoder for `kind`: msgspec for its structs, pydantic for everything else it can validate.
+
+    Raises `ConfigError` for something that is no type to decode into, and when pydantic is needed and not installed.
+    """
+    try:
+        return _decoder(kind)  # type: ignore[arg-type] # types are hashable; those that are not are told below
+    except TypeError as problem:
+        raise ConfigError(f"decode={_name(kind)}: not a type ({problem})") from None
+
+
+@lru_cache(maxsize=256)
+def _decoder(kind: type[T]) -> Decoder[T]:
     msgspec = sys.modules.get("msgspec")
     if msgspec is not None and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return _guarded(msgspec.json.Decoder(kind).decode, kind)
@@ -87,8 +97,8 @@ def _guarded(decode: Callable[[bytes], T], kind: type[T]) -> Decoder[T]:
 
 
 def _reason(problem: Exception) -> str:
-    errors = getattr(problem, "errors", None)
-    if not callable(errors):
+    errors: Callable[[], list[dict[str, Any]]] | None = getattr(problem, "errors", None)
+    if errors is None:
         return _first_line(problem)
     first = errors()[0]
     where = ".".join(map(str, first.get("loc", ())))

@@ -46,13 +46,16 @@ class Body(Protocol):
     @property
     def content(self) -> bytes | None:
         """The whole body when it is in memory, else None."""
+        ...
 
     @property
     def replayable(self) -> bool:
         """Whether `chunks()` gives the same bytes once more."""
+        ...
 
     def chunks(self) -> Iterable[bytes] | AsyncIterable[bytes]:
         """Start over and return the body's pieces."""
+        ...
 
 
 @dataclass(slots=True)
@@ -101,7 +104,9 @@ class WireError(Exception):
     the answer, which says nothing about the server's health.
     """
 
-    def __init__(self, kind: FailureKind, message: str, *, sent: bool, reused: bool = False, stale: bool = False):
+    def __init__(
+        self, kind: FailureKind, message: str, *, sent: bool, reused: bool = False, stale: bool = False
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
@@ -115,9 +120,11 @@ class AnswerBody(Protocol):
 
     async def read(self) -> bytes:
         """Return the next bytes as they came, empty at the end; raises `WireError`."""
+        ...
 
     def abort(self) -> None:
         """Let go of the rest: the connection is not used again. Never waits; harmless after the end."""
+        ...
 
 
 @dataclass(slots=True)
@@ -150,9 +157,11 @@ class Wire(Protocol):
         self, request: WireRequest, limits: Limits, *, fresh: bool, on_hop: Callable[[Exchanged], None]
     ) -> Answer:
         """Send `request`; with `fresh` over a new connection. `on_hop` hears of answers inside an auth flow."""
+        ...
 
     async def close(self) -> None:
         """Close every connection for good."""
+        ...
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ class Forkable(Protocol):
 
     def after_fork(self) -> None:
         """Start over in the child; called there once, before anything else runs."""
+        ...
 
 
 F = TypeVar("F", bound=Forkable)

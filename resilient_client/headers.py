@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import overload
+from typing import TypeVar, overload
 
 from resilient_client.redact import redact_header
+
+D = TypeVar("D")
 
 
 class Headers(Mapping[str, str]):
@@ -37,8 +39,8 @@ class Headers(Mapping[str, str]):
     @overload
     def get(self, key: str, default: str, /) -> str: ...
     @overload
-    def get(self, key: str, default: None, /) -> str | None: ...
-    def get(self, key: str, default: str | None = None, /) -> str | None:
+    def get(self, key: str, default: D, /) -> str | D: ...
+    def get(self, key: str, default: object = None, /) -> object:
         """Return the value of `key`, or `default` when there is no such field."""
         values = self._by_name().get(key.lower())
         return default if values is None else ", ".join(values)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from resilient_client.errors import ConfigError
 
@@ -26,7 +26,8 @@ class Default(float):
 
     original: float
 
-    def __new__(cls, value: float, original: float | None = None) -> Default:
+    def __new__(cls, value: float, original: float | None = None) -> Self:
+        """Make one; `original` is given only when it was shrunk."""
         self = super().__new__(cls, value)
         self.original = value if original is None else original
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from resilient_client.redact import redact_url
 
@@ -59,8 +59,8 @@ def _attempt_line(attempt: Attempt) -> str:
     return f"  +{attempt.started:7.3f} s  attempt {attempt.number}: {outcome} {', '.join(notes)}"
 
 
-def _lines(result: Success[object] | Failure) -> Iterator[str]:
-    if result.ok:
+def _lines(result: Success[Any] | Failure) -> Iterator[str]:
+    if result:
         yield (
             f"{result.method} {redact_url(result.url)} succeeded: {_status(result.status)}, "
             f"{_count(len(result.attempts))} in {seconds(result.elapsed)}"
@@ -71,13 +71,13 @@ def _lines(result: Success[object] | Failure) -> Iterator[str]:
         yield _attempt_line(attempt)
         if attempt.wait > 0:
             yield f"  +{attempt.started + attempt.elapsed:7.3f} s  waited {seconds(attempt.wait)}"
-    if not result.ok:
+    if not result:
         yield f"  +{result.elapsed:7.3f} s  stopped: {result.stopped} ({REASONS[result.stopped]})"
         yield f"  the server {'may have seen it' if result.sent else 'has not seen it'}"
         if result.retry_after is not None:
             yield f"  worth trying again in {seconds(result.retry_after)}"
 
 
-def explain(result: Success[object] | Failure) -> str:
+def explain(result: Success[Any] | Failure) -> str:
     """Return the timeline of `result`: attempts, waits, and for a failure why it stopped."""
     return "\n".join(_lines(result))

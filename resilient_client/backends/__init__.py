@@ -18,21 +18,27 @@ class Backend(Protocol):
 
     def now(self) -> float:
         """Return the time."""
+        ...
 
     def random(self) -> float:
         """Return a number uniform in [0, 1)."""
+        ...
 
     async def sleep(self, seconds: float) -> None:
         """Let `seconds` pass."""
+        ...
 
     def waker(self) -> Waker:
         """Return what another caller wakes this one with."""
+        ...
 
     async def wait(self, waker: Any, until: float) -> None:
         """Return when `waker` was woken, or at the time `until`. The waker is one this backend made."""
+        ...
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a pipeline to its end for a caller that is not async."""
+        ...
 
 
 def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -42,7 +42,7 @@ class BlockingBackend:
 
     async def sleep(self, seconds: float) -> None:
         """Block this thread for `seconds`."""
-        time.sleep(seconds)
+        time.sleep(seconds)  # noqa: ASYNC251 - blocking is this backend's way
 
     def waker(self) -> ThreadWaker:
         """Return a waker for this thread."""

@@ -22,6 +22,7 @@ class Send(Protocol):
 
     async def __call__(self, call: Call, request: WireRequest, limits: Limits, *, fresh: bool) -> Outcome:
         """Return how the attempt ended; never raises for anything the network does."""
+        ...
 
 
 def limits_of(call: Call, clock: Callable[[], float]) -> Limits:

@@ -24,7 +24,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from datetime import datetime  # noqa: TC003 - part of the storage interface
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pybreaker
@@ -140,8 +140,8 @@ class WindowStorage(pybreaker.CircuitBreakerStorage):
         return self._opened_at
 
     @opened_at.setter
-    def opened_at(self, moment: datetime) -> None:
-        self._opened_at = moment
+    def opened_at(self, datetime: datetime) -> None:
+        self._opened_at = datetime
 
 
 class Relay(pybreaker.CircuitBreakerListener):
@@ -267,7 +267,7 @@ class Circuit:
         if self._relay.listeners:
             self._relay.tell()
 
-    def _record_closed_locked(self, failure: bool, seconds: float, now: float) -> None:  # noqa: FBT001
+    def _record_closed_locked(self, failure: bool, seconds: float, now: float) -> None:
         settings, window = self.settings, self._window
         window.add(now, failed=failure, slow=settings.slow is not None and seconds > settings.slow)
         self._in_a_row = self._in_a_row + 1 if failure else 0
@@ -322,7 +322,7 @@ class Circuit:
     def _follow_storage_locked(self, now: float) -> None:
         """Take over a state that another process wrote into shared storage."""
         state = self._machine.current_state
-        if state == self._state or self._state == ISOLATED:
+        if self._state in {state, ISOLATED}:
             return
         if state == OPEN:
             self._open_locked(now)
@@ -369,7 +369,7 @@ class Circuit:
         self._probes.clear()
 
 
-class _Reported(Exception):  # noqa: N818 - it stands for a failure, it is never raised
+class _Reported(Exception):
     """Given to pybreaker listeners as the failure they are told about."""
 
     def __str__(self) -> str:

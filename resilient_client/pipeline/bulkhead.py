@@ -29,6 +29,7 @@ class Waker(Protocol):
 
     def wake(self) -> bool:
         """Let the waiter look again; False when it is gone for good, with its event loop."""
+        ...
 
 
 class Permit:

@@ -84,7 +84,7 @@ class Decider:
         """Return the seconds to wait before the next attempt, or the reason there is none."""
         self.tries += 1
         settings, call = self._settings, self._call
-        if outcome.kind in ENDINGS:
+        if outcome.kind is not None and outcome.kind in ENDINGS:
             return ENDINGS[outcome.kind]
         state = self._tenacity_state(outcome, now) if settings.retry or settings.stop or settings.wait else None
         again = settings.retry(state) if settings.retry and state else transient(outcome)
@@ -100,7 +100,8 @@ class Decider:
     def _backoff(self, outcome: Outcome, state: RetryCallState | None) -> float:
         settings = self._settings
         if settings.wait and state:
-            state.upcoming_sleep = wait = max(0.0, settings.wait(state))
+            wait: float = max(0.0, settings.wait(state))
+            state.upcoming_sleep = wait
             return wait
         throttled = outcome.status == 429 or (outcome.status == 503 and outcome.retry_after is None)
         return backoff(settings, self.tries, self._random(), throttled=throttled)

@@ -70,7 +70,7 @@ class Certificates:
             chain = b"".join(blob.bytes() for blob in self._client.cert_chain_pems)
             return chain, self._client.private_key_pem.bytes()
 
-    def _new_server_context(self, kind: Tls, http2: bool, client_certificate: bool) -> ssl.SSLContext:  # noqa: FBT001
+    def _new_server_context(self, kind: Tls, http2: bool, client_certificate: bool) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
         self._certify(context, kind)

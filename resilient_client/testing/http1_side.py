@@ -61,7 +61,7 @@ class Http1Side:
         """Return the next thing the client said, or that it left."""
         while not isinstance(event := self._parser.next_event(), h11.Event):
             if self._parser.they_are_waiting_for_100_continue:
-                go_on = self._parser.send(h11.InformationalResponse(status_code=100, headers=[]))
+                go_on = self._parser.send(h11.InformationalResponse(status_code=100, reason=b"Continue", headers=[]))
                 self._channel.write(go_on or b"")
             data = await self._channel.receive()
             if not data:

@@ -113,7 +113,7 @@ class Journal:
         """Enter the final status of an answer, and with a 2xx the effect it confirms."""
         with self._changed:
             seen.status = status
-            if seen.method in EFFECTFUL and 200 <= status < 300:  # noqa: PLR2004 - the class of success
+            if seen.method in EFFECTFUL and 200 <= status < 300:
                 key = seen.headers.get("idempotency-key")
                 if key is None or not self._effects[key]:
                     self._effects[key] += 1
@@ -240,7 +240,7 @@ class Journal:
     def _to(self, path: str | None) -> list[Seen]:
         return [seen for seen in self.requests if path in (None, seen.path)]
 
-    def _check(self, holds: bool, claim: str) -> None:  # noqa: FBT001 - private, and read as a sentence
+    def _check(self, holds: bool, claim: str) -> None:
         if not holds:
             raise AssertionError(f"{claim}; {self.story()}")
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 
 # A loop that does not answer for this long, in seconds, is held up by a step that blocks.
 PATIENCE: Final = 4.0
+
+HELD_UP: Final = f"the server did not answer for {PATIENCE:g} s: does a step block?"
 
 
 class LoopThread:
@@ -21,7 +24,6 @@ class LoopThread:
     def __init__(self, name: str, failed: Callable[[str], None]) -> None:
         self.loop = asyncio.new_event_loop()
         self.loop.set_exception_handler(lambda _, context: failed(_told(context)))
-        self._held_up = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -30,21 +32,30 @@ class LoopThread:
 
         Raises TimeoutError when the loop is held up, RuntimeError when called from the loop's own thread.
         """
-        if threading.current_thread() is self._thread:
-            coroutine.close()
-            raise RuntimeError("a step cannot do this, it runs on the server's own thread: do it from the test")
-        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        future = self._submit(coroutine)
         try:
             return future.result(PATIENCE)
         except TimeoutError:
             future.cancel()
-            self._held_up = True
-            raise TimeoutError(f"the server did not answer for {PATIENCE:g} s: does a step block?") from None
+            raise TimeoutError(HELD_UP) from None
 
-    def stop(self) -> None:
-        """End the loop and its thread, and close it. A loop that is held up is left to its daemon thread."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(0 if self._held_up else PATIENCE)
+    def stop(self, last: Coroutine[Any, Any, None]) -> None:
+        """Run `last` on the loop, then end it and its thread.
+
+        Raises TimeoutError when the loop is held up; it ends, `last` included, as soon as it is let go.
+        """
+        future = self._submit(last)
+        future.add_done_callback(lambda _: self.loop.stop())
+        self._thread.join(PATIENCE)
+        if self._thread.is_alive():
+            raise TimeoutError(HELD_UP)
+        future.result()
+
+    def _submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise RuntimeError("a step cannot do this, it runs on the server's own thread: do it from the test")
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     def _run(self) -> None:
         try:

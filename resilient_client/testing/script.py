@@ -133,6 +133,7 @@ class Chance:
     generator: random.Random
 
     def __call__(self, request: Received) -> Iterable[Move]:
+        """Play one of the two."""
         chosen = self.step if self.generator.random() < self.probability else self.otherwise
         return chosen(request)
 
@@ -144,8 +145,8 @@ class Script:
     """Routes and what happens on them; safe to change while a server runs it.
 
     `script.on("POST /charges", status(503), then=ok())`: the first request gets a 503, every later one the steady
-    state. A route is `"PATH"` for any method or `"METHOD PATH"`. A request that no route takes is answered with 404 and,
-    when `strict`, remembered in `unexpected`.
+    state. A route is `"PATH"` for any method or `"METHOD PATH"`. A request that no route takes is answered with 404
+    and remembered in `unexpected`.
     """
 
     def __init__(self) -> None:

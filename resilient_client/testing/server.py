@@ -50,7 +50,7 @@ class FaultServer:
     when TLS or HTTP/2 need the `testing` extra.
     """
 
-    def __init__(  # noqa: PLR0913 - each is one thing a test may want
+    def __init__(
         self,
         *,
         tls: Tls | None = None,
@@ -157,11 +157,10 @@ class FaultServer:
         if running is None:
             return
         try:
-            running.thread.call(self._close(running.listener.close))
+            running.thread.stop(self._close(running.listener.close))
         except TimeoutError as held_up:
             self._desk.problems.append(str(held_up))
         self._running = None
-        running.thread.stop()
         if running.files is not None:
             running.files.cleanup()
 

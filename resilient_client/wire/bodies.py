@@ -127,7 +127,7 @@ class FromHere:
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
-        self._start = handle.tell()
+        self._start: int = handle.tell()
         self.name = getattr(handle, "name", "upload")
 
     def read(self, size: int = -1) -> bytes:
@@ -137,14 +137,14 @@ class FromHere:
 
     def tell(self) -> int:
         """Return the position counted from the start."""
-        position: int = self._handle.tell()
-        return position - self._start
+        position: int = self._handle.tell() - self._start
+        return position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move, counting from the start."""
         base = self._start if whence == io.SEEK_SET else 0
-        position: int = self._handle.seek(base + offset, whence)
-        return position - self._start
+        position: int = self._handle.seek(base + offset, whence) - self._start
+        return position
 
 
 class RequestStream(httpx.SyncByteStream, httpx.AsyncByteStream):

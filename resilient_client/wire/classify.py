@@ -77,7 +77,7 @@ HTTPX_KINDS: Final[tuple[tuple[str, FailureKind, bool], ...]] = (
 """Names of httpx's exceptions, most special first. By name, so that the family's other packages fit as well."""
 
 
-def of_foreign(problem: Exception, *, in_body: bool) -> WireError:
+def of_foreign(problem: Exception, *, in_body: bool) -> WireError:  # noqa: PLR0911 - a table is a table
     """Return the error that an exception of somebody else's transport is."""
     cause: BaseException | None = problem
     seen: set[int] = set()

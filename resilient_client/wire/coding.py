@@ -24,9 +24,11 @@ class Decoder(Protocol):
 
     def feed(self, data: bytes, room: int) -> tuple[bytes, bytes]:
         """Return decoded bytes, at most `room`, and what of `data` is still to be fed."""
+        ...
 
     def end(self) -> None:
         """Raise `WireError` unless the coded stream is complete."""
+        ...
 
 
 def _undecodable(why: str) -> WireError:

@@ -1,7 +1,7 @@
 """HTTP/2 over one stream, with h2 as the state machine: many exchanges at once, each with limits of its own.
 
-One task reads and one writes, and both belong to the connection. An exchange only waits; when it gives up, its stream is
-reset and no other notices.
+One task reads and one writes, and both belong to the connection. An exchange only waits; when it gives up, its
+stream is reset and no other notices.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class TransportBody:
                     self._limits.check(FailureKind.READ_TIMEOUT)
                 if piece:
                     return piece
-        except BaseException as problem:
+        except BaseException as problem:  # noqa: BLE001 - raised again, classified
             self.abort()
             raise _classified(problem, self._limits, in_body=True) from _cause(problem)
         self._source = None
@@ -131,7 +131,7 @@ class HttpxWire(ABC):
             if request.auth is None:
                 return self._answer(await self.handle(outgoing, limits), limits)
             return await self._authenticated(request.auth, outgoing, limits, on_hop)
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001 - a transport may raise anything
             raise _classified(problem, limits) from _cause(problem)
 
     def _outgoing(self, request: WireRequest, limits: Limits, *, fresh: bool) -> httpx.Request:
@@ -142,7 +142,7 @@ class HttpxWire(ABC):
         return httpx.Request(
             request.method,
             httpx_url(request.url),
-            headers=request.headers,  # type: ignore[arg-type] # pairs of bytes are taken
+            headers=request.headers,
             stream=RequestStream(request.body),
             extensions=extensions,
         )
@@ -205,12 +205,15 @@ class Flow(Protocol):
 
     async def start(self) -> httpx.Request:
         """Return the first request to send."""
+        ...
 
     async def after(self, response: Any) -> httpx.Request | None:
         """Return the request that follows `response`, None when that was the answer."""
+        ...
 
     async def close(self) -> None:
         """End the flow wherever it stands."""
+        ...
 
 
 class BlockingHttpxWire(HttpxWire):
@@ -272,8 +275,9 @@ class AsyncioHttpxWire(HttpxWire):
         """Await the transport's answer, no longer than the attempt may last."""
         if self.ours or limits.attempt_until == inf:
             return await self._transport.handle_async_request(request)
+        limit = asyncio.timeout(max(0.0, limits.attempt_until - limits.clock()))
         try:
-            async with asyncio.timeout(max(0.0, limits.attempt_until - limits.clock())) as limit:
+            async with limit:
                 return await self._transport.handle_async_request(request)
         except TimeoutError:
             if limit.expired():

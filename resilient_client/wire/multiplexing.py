@@ -50,8 +50,9 @@ class MultiplexingPool(Pool):
     async def _open_once(self, key: Key, origin: Url, limits: Limits, *, fresh: bool) -> Lease:
         """Open a connection while others wait for it; what they find may have room for them."""
         turn = self._opening.setdefault(key, asyncio.Lock())
+        limit = asyncio.timeout(max(0.0, limits.connect_until - now()))
         try:
-            async with asyncio.timeout(max(0.0, limits.connect_until - now())) as limit:
+            async with limit:
                 await turn.acquire()
         except TimeoutError:
             if not limit.expired():

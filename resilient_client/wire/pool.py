@@ -13,13 +13,13 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Iterator
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import httpcore
 
 from resilient_client.backends import run_sync
-from resilient_client.forking import on_fork
 from resilient_client.exchange import Limits, Url
+from resilient_client.forking import on_fork
 from resilient_client.wire.bodies import pieces_of
 from resilient_client.wire.http1 import Http1Connection
 from resilient_client.wire.sockets import now
@@ -50,19 +50,24 @@ class Lease(Protocol):
         self, method: bytes, target: bytes, headers: list[tuple[bytes, bytes]], chunks: Any, limits: Limits
     ) -> tuple[int, list[tuple[bytes, bytes]], str]:
         """Send a request and return the head of its answer."""
+        ...
 
     async def read(self) -> bytes:
         """Return the next bytes of the body."""
+        ...
 
     def finish(self) -> bool:
         """Return whether the connection may be used again by itself."""
+        ...
 
     def abort(self) -> None:
         """Let go of the exchange without finishing it."""
+        ...
 
     @property
     def stream(self) -> Any:
         """The stream below."""
+        ...
 
 
 class Pool:
@@ -184,13 +189,13 @@ class Pool:
         """Do what `close` does; there is nothing to wait for."""
         self.close()
 
-    def __enter__(self) -> Pool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    async def __aenter__(self) -> Pool:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

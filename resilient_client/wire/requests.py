@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, Final, TypeAlias, cast
 
 import httpx
 
@@ -57,7 +57,7 @@ def _value(name: Any, value: Any, argument: str) -> bytes:
             raw = value.encode("latin-1")
         except UnicodeEncodeError:
             raise ValueError(
-                f"{argument}[{name!r}]: the value has characters outside Latin-1; encode it (percent or base64) or give bytes"
+                f"{argument}[{name!r}]: the value has characters outside Latin-1; percent-encode it or give bytes"
             ) from None
     elif isinstance(value, bytes):
         raw = value
@@ -85,8 +85,19 @@ def resolve_auth(auth: Any) -> Any:
     if isinstance(auth, (tuple, list)) and len(auth) == 2:
         return httpx.BasicAuth(auth[0], auth[1])
     if callable(auth):
-        return httpx._auth.FunctionAuth(auth)  # noqa: SLF001 - the class httpx itself uses for a callable
+        return FunctionAuth(cast("Callable[[httpx.Request], httpx.Request]", auth))
     raise TypeError(f"auth={type(auth).__name__}: give (user, password), an httpx.Auth, or a function of the request")
+
+
+class FunctionAuth(httpx.Auth):
+    """An auth that is a function: it takes the request and returns the one to send."""
+
+    def __init__(self, function: Callable[[httpx.Request], httpx.Request]) -> None:
+        self._function = function
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send what the function returns."""
+        yield self._function(request)
 
 
 class RequestBuilder:

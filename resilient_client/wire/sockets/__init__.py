@@ -1,7 +1,7 @@
 """Sockets as the wire sees them: every operation has a time it must be done by.
 
-One protocol, two worlds: `blocking` (threads) and `nonblocking` (asyncio). TLS, proxies and HTTP are written once over it.
-Times are readings of `time.monotonic()`; `math.inf` waits for ever.
+One protocol, two worlds: `blocking` (threads) and `nonblocking` (asyncio). TLS, proxies and HTTP are written once over
+it. Times are readings of `time.monotonic()`; `math.inf` waits for ever.
 """
 
 from __future__ import annotations
@@ -25,23 +25,29 @@ class Stream(Protocol):
 
     async def receive(self, until: float) -> bytes:
         """Return the next bytes, empty at the end of the stream; raises `Expired` or `OSError`."""
+        ...
 
     async def send(self, data: bytes, until: float) -> int:
         """Hand over what fits of `data` and return how many bytes; raises `Expired` or `OSError`."""
+        ...
 
     def abort(self) -> None:
         """Close at once, synchronously; safe from anywhere, any number of times."""
+        ...
 
     @property
     def quiet(self) -> bool:
         """Whether nothing came and nobody hung up since the last read; a stream that is not is of no use any more."""
+        ...
 
     @property
     def usable_here(self) -> bool:
         """Whether the running event loop (or, blocking, any thread) of this process may use it."""
+        ...
 
     def info(self, name: str) -> Any:
         """Return `socket`, `ssl_object`, `server_addr` or `client_addr`; None when there is none."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +63,19 @@ class Network(Protocol):
 
     async def resolve(self, host: str, port: int, until: float) -> list[Address]:
         """Return the addresses of `host`, at least one; raises `Expired` or `OSError`."""
+        ...
 
     async def connect(self, address: Address, until: float, source: str | None) -> Stream:
         """Return a stream to `address`; raises `Expired` or `OSError`."""
+        ...
 
     def home(self) -> object:
         """Return what a connection made now belongs to: the running event loop, or one constant."""
+        ...
 
     def iterate(self, chunks: Any, until: float) -> ChunkSource:
         """Return a request body's pieces as something to be awaited."""
+        ...
 
 
 class ChunkSource(Protocol):
@@ -73,6 +83,7 @@ class ChunkSource(Protocol):
 
     async def next(self) -> bytes | None:
         """Return the next piece, None at the end."""
+        ...
 
 
 def new_socket(address: Address, source: str | None) -> socket.socket:

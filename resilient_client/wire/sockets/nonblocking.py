@@ -26,6 +26,11 @@ SLOW_PIECE: Final = 16 * 1024
 """Bytes handed over at a time to a peer that reads slowly; one of these must go within `Timeouts.write`."""
 
 
+def _answer(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 def _expire(future: asyncio.Future[Any]) -> None:
     if not future.done():
         future.set_exception(Expired("the socket was not ready in time"))
@@ -176,7 +181,7 @@ class AsyncioNetwork:
 
         def tell(_: object) -> None:
             try:
-                loop.call_soon_threadsafe(lambda: answered.done() or answered.set_result(None))
+                loop.call_soon_threadsafe(_answer, answered)
             except RuntimeError:  # the loop was closed: nobody waits any more
                 return
 
@@ -213,8 +218,9 @@ async def _connect(loop: asyncio.AbstractEventLoop, sock: socket.socket, address
     if until == inf:
         await loop.sock_connect(sock, address.sockaddr)
         return
+    limit = asyncio.timeout(max(0.0, until - now()))
     try:
-        async with asyncio.timeout(max(0.0, until - now())) as limit:
+        async with limit:
             await loop.sock_connect(sock, address.sockaddr)
     except TimeoutError:
         if limit.expired():
@@ -235,8 +241,9 @@ class AsyncChunks:
         """Return the next piece."""
         if self._until == inf:
             return await anext(self._iterator, None)
+        limit = asyncio.timeout(max(0.0, self._until - now()))
         try:
-            async with asyncio.timeout(max(0.0, self._until - now())) as limit:
+            async with limit:
                 return await anext(self._iterator, None)
         except TimeoutError:
             if limit.expired():
