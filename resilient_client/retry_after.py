@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from resilient_client.headers import Headers
 
-_SECONDS = re.compile(r"\d{1,300}(\.\d{1,300})?")
+_SECONDS = re.compile(r"\d{1,300}(\.\d{1,300})?", re.ASCII)
 
 
 def retry_after(headers: Headers) -> float | None:

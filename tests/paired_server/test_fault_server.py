@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from resilient_client.testing import steps
+from resilient_client.testing import loop_thread, steps
 from resilient_client.testing.script import Script
 from resilient_client.testing.server import FaultServer
 
@@ -239,7 +239,8 @@ def test_starting_and_stopping_is_quick() -> None:
     assert min(once() for _ in range(30)) < 0.02
 
 
-def test_a_step_that_blocks_is_told_and_does_not_block_the_end() -> None:
+def test_a_step_that_blocks_is_told_and_does_not_block_the_end(dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_thread, "PATIENCE", 0.3)
     release = threading.Event()
 
     def block(_: Received) -> Iterable[Move]:
@@ -247,13 +248,13 @@ def test_a_step_that_blocks_is_told_and_does_not_block_the_end() -> None:
         return steps.ok()(_)
 
     server = FaultServer(strict=False)
-    with server, socket.create_connection(("127.0.0.1", server.port)) as peer:
+    with server:
         server.on("/", block)
-        peer.sendall(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        peer = dial(server).get()
         server.journal.wait_until(lambda journal: journal.count() == 1)
         server.stop()
         release.set()
-        assert peer.recv(1) == b""
+        peer.hear_all()
     assert "does a step block?" in server.problems[0]
 
 

@@ -1,0 +1,157 @@
+"""The worlds a scenario runs in: in memory and over real sockets, blocking and asynchronous, from one text."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from resilient_client import AsyncClient, Client, Result
+from resilient_client.testing import FaultServer, VirtualWorld
+
+
+class Caller:
+    """A client of some world, called the same way in all of them."""
+
+    def __init__(self, world: Any, client: Any) -> None:
+        self.world = world
+        self.client = client
+        self.kernels = client.kernels
+        self.state = client.state
+        self.breaker = client.breaker
+
+    def request(self, method: str, url: str, **options: Any) -> Result[Any]:
+        return self.world.finish(self.client.request(method, url, **options))
+
+    def get(self, url: str, **options: Any) -> Result[Any]:
+        return self.request("GET", url, **options)
+
+    def post(self, url: str, **options: Any) -> Result[Any]:
+        return self.request("POST", url, **options)
+
+    def many(self, count: int, url: str, **options: Any) -> list[Result[Any]]:
+        """Make `count` calls at once."""
+        return self.world.together([lambda: self.client.request("GET", url, **options)] * count)
+
+
+class InMemory:
+    virtual = True
+
+    def __init__(self) -> None:
+        self.inner = VirtualWorld()
+        self.journal = self.inner.journal
+        self.on = self.inner.on
+        self.url = self.inner.url
+        self.down, self.up, self.close_idle = self.inner.down, self.inner.up, self.inner.close_idle
+
+    def client(self, **options: Any) -> Caller:
+        return Caller(self, self._make(**options))
+
+    def pass_time(self, seconds: float) -> None:
+        self.inner.advance(seconds)
+
+    def now(self) -> float:
+        return self.inner.now
+
+    def close(self) -> None:
+        assert self.inner.script.unexpected == []
+
+
+class InMemoryBlocking(InMemory):
+    name = "virtual-blocking"
+
+    def _make(self, **options: Any) -> Client:
+        return self.inner.client(**options)
+
+    def finish(self, result: Result[Any]) -> Result[Any]:
+        return result
+
+    def together(self, calls: list[Any]) -> list[Result[Any]]:
+        async def one(call: Any) -> Result[Any]:
+            return call()
+
+        return self.inner.run(self.inner.gather(*map(one, calls)))
+
+
+class InMemoryAsync(InMemory):
+    name = "virtual-async"
+
+    def _make(self, **options: Any) -> AsyncClient:
+        return self.inner.async_client(**options)
+
+    def finish(self, call: Any) -> Result[Any]:
+        return self.inner.run(call)
+
+    def together(self, calls: list[Any]) -> list[Result[Any]]:
+        return self.inner.run(self.inner.gather(*(call() for call in calls)))
+
+
+class OnTheWire:
+    virtual = False
+
+    def __init__(self) -> None:
+        self.server = FaultServer()
+        self.server.__enter__()
+        self.journal = self.server.journal
+        self.on = self.server.on
+        self.url = self.server.url
+        self.down, self.up, self.close_idle = self.server.down, self.server.up, self.server.close_idle
+        self.clients: list[Any] = []
+
+    def client(self, **options: Any) -> Caller:
+        client = self._make("far-side", **{"base_url": self.url, **options})
+        self.clients.append(client)
+        return Caller(self, client)
+
+    def pass_time(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def now(self) -> float:
+        return time.monotonic()
+
+
+class WireBlocking(OnTheWire):
+    name = "wire-blocking"
+    _make = Client
+
+    def finish(self, result: Result[Any]) -> Result[Any]:
+        return result
+
+    def together(self, calls: list[Any]) -> list[Result[Any]]:
+        with ThreadPoolExecutor(len(calls)) as pool:
+            return list(pool.map(lambda call: call(), calls))
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.close()
+        self.server.__exit__(None, None, None)
+
+
+class WireAsync(OnTheWire):
+    name = "wire-async"
+    _make = AsyncClient
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+
+    def finish(self, call: Any) -> Result[Any]:
+        return self.runner.run(call)
+
+    def together(self, calls: list[Any]) -> list[Result[Any]]:
+        async def all_of_them() -> list[Result[Any]]:
+            return await asyncio.gather(*(call() for call in calls))
+
+        return self.runner.run(all_of_them())
+
+    def close(self) -> None:
+        for client in self.clients:
+            self.runner.run(client.close())
+        self.runner.close()
+        self.server.__exit__(None, None, None)
+
+
+VIRTUAL = (InMemoryBlocking, InMemoryAsync)
+WIRE = (WireBlocking, WireAsync)
+EVERY = VIRTUAL + WIRE
