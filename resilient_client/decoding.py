@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, get_args
 
 from resilient_client.errors import ConfigError
 
@@ -56,9 +56,9 @@ def _first_line(problem: BaseException) -> str:
 
 
 def decoder(kind: type[T]) -> Decoder[T]:
-    """Return the decoder for `kind`: msgspec for its structs, pydantic for everything else it can validate.
+    """Return the decoder for `kind`: pydantic for its models and what holds them, msgspec for everything else.
 
-    Raises `ConfigError` for something that is no type to decode into, and when pydantic is needed and not installed.
+    Raises `ConfigError` for something that is no type to decode into, and when the engine it needs is not installed.
     """
     try:
         return _decoder(kind)  # type: ignore[arg-type] # types are hashable; those that are not are told below
@@ -68,22 +68,37 @@ def decoder(kind: type[T]) -> Decoder[T]:
 
 @lru_cache(maxsize=256)
 def _decoder(kind: type[T]) -> Decoder[T]:
-    msgspec = sys.modules.get("msgspec")
-    if msgspec is not None and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return _guarded(msgspec.json.Decoder(kind).decode, kind)
     try:
-        from pydantic import TypeAdapter  # noqa: PLC0415 - only callers of decode= pay for it
+        return _guarded(_with_pydantic(kind) if _holds_model(kind) else _with_msgspec(kind), kind)
     except ImportError:
-        raise ConfigError(
-            f"decode={_name(kind)}: decoding into types needs pydantic; install resilient_client[decode]"
-        ) from None
-    try:
-        return _guarded(TypeAdapter(kind).validate_json, kind)
+        raise ConfigError(f"decode={_name(kind)}: needs msgspec; install resilient_client[decode]") from None
     except Exception as problem:
         raise ConfigError(
             f"decode={_name(kind)}: not a type that can be decoded into ({_first_line(problem)}); give a dataclass, "
             f"a pydantic model, a msgspec struct, a TypedDict or a standard container of them"
         ) from problem
+
+
+def _holds_model(kind: Any) -> bool:
+    """Return whether `kind` is a pydantic model or a container of one."""
+    pydantic = sys.modules.get("pydantic")
+    if pydantic is None:
+        return False
+    if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
+        return True
+    return any(map(_holds_model, get_args(kind)))
+
+
+def _with_pydantic(kind: type[T]) -> Decoder[T]:
+    from pydantic import TypeAdapter  # noqa: PLC0415 - only callers that decode into models pay for it
+
+    return TypeAdapter(kind).validate_json
+
+
+def _with_msgspec(kind: type[T]) -> Decoder[T]:
+    import msgspec  # noqa: PLC0415 - only callers of decode= pay for it
+
+    return msgspec.json.Decoder(kind).decode
 
 
 def _guarded(decode: Callable[[bytes], T], kind: type[T]) -> Decoder[T]:

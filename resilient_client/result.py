@@ -145,8 +145,8 @@ class Success(Generic[T]):
     def decode(self, kind: type[S]) -> S:
         """Return the body as `kind` (dataclass, pydantic model, msgspec struct, TypedDict, ...).
 
-        Raises `CallFailed` with kind `decode` when it does not fit. Anything but a msgspec struct needs the
-        extra `decode` (pydantic); without it, `ConfigError`.
+        Raises `CallFailed` with kind `decode` when it does not fit. Anything but a pydantic model needs the extra
+        `decode` (msgspec); without it, `ConfigError`.
         """
         decoder = decoding.decoder(kind)
         result: S = self._decoded(decoder)

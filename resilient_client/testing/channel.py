@@ -120,7 +120,8 @@ class Channel(asyncio.Protocol):
     def eof_received(self) -> None:  # noqa: D102 - asyncio's
         self._end()
 
-    def connection_lost(self, _: Exception | None) -> None:  # noqa: D102 - asyncio's
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102 - asyncio's
+        del exc  # however it ended, it ended
         self._end()
         self._lost.set()
         self._writable.set()

@@ -139,8 +139,9 @@ class Http2Side:
             for move in exchange.moves():
                 match move:
                     case Close() | Raw():
-                        stream.end()
                         self._flush()
+                        for ended in self._streams.values():
+                            ended.end()
                         await self._channel.close(notify=not isinstance(move, Close) or move.notify)
                     case Reset(code):
                         self._reset(stream, code)

@@ -22,7 +22,8 @@ class LoopThread:
     """Starts at once. `failed` is called with what the loop's exception handler is told."""
 
     def __init__(self, name: str, failed: Callable[[str], None]) -> None:
-        self.loop = asyncio.new_event_loop()
+        # Selectors on every platform: only they watch a listening socket, and no policy of the tests' own is asked.
+        self.loop = asyncio.SelectorEventLoop()
         self.loop.set_exception_handler(lambda _, context: failed(_told(context)))
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -45,7 +46,7 @@ class LoopThread:
         Raises TimeoutError when the loop is held up; it ends, `last` included, as soon as it is let go.
         """
         future = self._submit(last)
-        future.add_done_callback(lambda _: self.loop.stop())
+        future.add_done_callback(lambda _: self.loop.call_soon_threadsafe(self.loop.stop))
         self._thread.join(PATIENCE)
         if self._thread.is_alive():
             raise TimeoutError(HELD_UP)

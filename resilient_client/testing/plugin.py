@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def fault_server() -> Iterator[FaultServer]:
-    """A running plain HTTP `FaultServer`; unexpected requests and failing steps fail the test at teardown."""
+    """Run a plain HTTP `FaultServer`; unexpected requests and failing steps fail the test at teardown."""
     from resilient_client.testing.server import FaultServer  # noqa: PLC0415 - only tests that use it pay for it
 
     with FaultServer() as server:

@@ -34,10 +34,12 @@ if TYPE_CHECKING:
 class FaultServer:
     """A scripted HTTP/1.1 (and with `http2`, HTTP/2) server in a thread, on 127.0.0.1 and a free port.
 
-    >>> with FaultServer() as server:
-    ...     server.on("GET /orders", status(503), then=ok())
-    ...     ...  # call server.url
-    ...     server.journal.assert_requests(2)
+    ::
+
+        with FaultServer() as server:
+            server.on("GET /orders", status(503), then=ok())
+            ...  # call server.url + "/orders"
+            server.journal.assert_requests(2)
 
     `tls` picks the certificate: "valid" for localhost, or "self-signed", "expired", "wrong-host". `http2` offers h2 by
     ALPN beside http/1.1 and implies `tls="valid"`; `max_streams` is what it allows at once on a connection.

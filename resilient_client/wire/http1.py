@@ -83,11 +83,10 @@ class Http1Connection:
             source = self._network.iterate(chunks, limits.attempt_until)
             while (piece := await source.next()) is not None:
                 framed = self._parser.send(h11.Data(data=piece))
-                if data and len(piece) <= JOIN_BELOW:
-                    data += framed
-                    continue
-                await self._write(data)
-                await self._write(framed)
+                if len(piece) > JOIN_BELOW:
+                    await self._write(data)
+                    data = b""
+                await self._write(data + framed)
                 data = b""
             await self._write(data + self._parser.send(h11.EndOfMessage()))
         except h11.LocalProtocolError as problem:

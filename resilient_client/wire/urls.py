@@ -86,8 +86,8 @@ class Base:
                     f"write it in full (https://...) or give the client base_url=..."
                 )
             return parse_url(url)
-        if _SCHEME.match(url) or url.startswith(("//", "\\")):
-            return self._absolute(url)
+        if _SCHEME.match(url) or url.replace("\\", "/").startswith("//"):  # browsers read a backslash so
+            return self._absolute(url.replace("\\", "/"))
         self._refuse_climbing(url)
         path, mark, query = url.partition("?")
         return parse_url(str(self._at(self._prefix + path.lstrip("/") if path else self.url.target) + mark + query))

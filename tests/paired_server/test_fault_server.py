@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from conftest import Peer
+    from raw_peer import Peer
 
     from resilient_client.testing.script import Move, Received
 
@@ -197,6 +197,10 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a directory of the kernel's
 
 
+def highest_descriptor() -> int:
+    return max(map(int, os.listdir("/proc/self/fd")))  # noqa: PTH208 - see above
+
+
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors in /proc")  # noqa: PTH112
 
 
@@ -276,6 +280,26 @@ def test_a_unix_path_works_like_a_port(tmp_path: Path) -> None:
         server.up()
         assert client.get(server.url + "/text").text == "ok"
     assert not path.exists()
+
+
+@needs_proc
+def test_accepting_survives_a_lack_of_descriptors(server: FaultServer, dial: Dial) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as held, socket.socket() as late:
+        late.settimeout(10)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest_descriptor() + 8, hard))
+        held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        with contextlib.suppress(OSError):
+            while True:
+                held.callback(os.close, os.dup(late.fileno()))
+        late.connect(("127.0.0.1", server.port))
+        late.sendall(b"GET /text HTTP/1.1\r\nHost: t\r\n\r\n")
+        with pytest.raises(AssertionError):
+            server.journal.wait_until(lambda journal: journal.connections_opened, timeout=0.1)
+        held.close()
+        assert late.recv(65536).endswith(b"ok")
 
 
 def test_many_clients_at_once_are_counted(server: FaultServer) -> None:

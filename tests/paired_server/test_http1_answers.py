@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from http.client import HTTPConnection
 
-    from conftest import Peer
+    from raw_peer import Peer
 
     from resilient_client.testing.script import Move, Received, Step
     from resilient_client.testing.server import FaultServer

@@ -18,7 +18,7 @@ from resilient_client.testing.server import FaultServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from conftest import Peer
+    from raw_peer import Peer
 
     from resilient_client.testing.journal import Journal
     from resilient_client.testing.script import Move, Received, Step

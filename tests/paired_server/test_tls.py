@@ -18,7 +18,7 @@ from resilient_client.testing.server import FaultServer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Peer
+    from raw_peer import Peer
 
 REQUEST = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

@@ -1,0 +1,114 @@
+"""From the texts of the command line to the policy and the options of one call; what is wrong is a usage error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from resilient_client.base_client import CallOptions
+from resilient_client.cli.usage import read_file, wrong
+from resilient_client.policy import Policy, Retry, Timeouts
+from resilient_client.redact import redact_url
+
+
+def policy_for(
+    *, total: float | None, attempt: float | None, connect: float | None, max_attempts: int, redirects: int
+) -> Policy:
+    """Return the policy of a call that is the only one of its process.
+
+    Breaker, bulkhead and retry budget judge many calls; here the number of attempts that was asked for is what counts.
+    """
+    bounds: Any = {"total": total, "attempt": attempt, "connect": connect}
+    return Policy(
+        timeouts=Timeouts(**{name: value for name, value in bounds.items() if value is not None}),
+        retry=Retry(max_attempts=max_attempts, budget=None),
+        breaker=None,
+        bulkhead=None,
+        redirects=redirects,
+    )
+
+
+def verify_for(cacert: str | None, *, insecure: bool) -> bool | str:
+    """Return what certificates are checked against."""
+    if cacert is None:
+        return not insecure
+    if insecure:
+        raise wrong("--cacert", "--insecure was given too, and nothing would be checked")
+    return cacert
+
+
+def check_url(url: str) -> None:
+    """Refuse what the command line has another place for; the client looks at the rest."""
+    if "://" not in url:
+        raise wrong("URL", f"{redact_url(url)!r} has no scheme; write it in full, such as https://host/path")
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise wrong("URL", "credentials do not belong in a URL; use --user name:password")
+
+
+def options_for(
+    *,
+    header: list[str],
+    user: str | None,
+    data: str | None,
+    json_body: str | None,
+    idempotency_key: str | None,
+    expect: str | None,
+) -> CallOptions:
+    """Return the options of the verb."""
+    if data is not None and json_body is not None:
+        raise wrong("--json-body", "give --data or --json-body, not both")
+    headers = [parse_header(line) for line in header]
+    options: CallOptions = {"headers": headers, "idempotency_key": idempotency_key}
+    if user is not None:
+        options["auth"] = parse_user(user)
+    if expect is not None:
+        options["expect"] = parse_statuses(expect)
+    if data is not None:
+        options["content"] = body_of(data, "--data")
+    if json_body is not None:
+        options["content"] = parse_json_body(json_body)
+        if not any(name.lower() == "content-type" for name, _ in headers):
+            headers.append(("Content-Type", "application/json"))
+    return options
+
+
+def parse_header(line: str) -> tuple[str, str]:
+    """Return name and value of `Name: value`."""
+    name, colon, value = line.partition(":")
+    if not colon or not name.strip():
+        raise wrong("--header", f"{name!r} has no colon; write it as 'Name: value'")
+    return name.strip(), value.strip()
+
+
+def parse_user(text: str) -> tuple[str, str]:
+    """Return name and password of `name:password`."""
+    name, colon, password = text.partition(":")
+    if not colon:
+        raise wrong("--user", "there is no colon in it; write it as name:password")
+    return name, password
+
+
+def parse_statuses(text: str) -> set[int]:
+    """Return the statuses of `200,404`."""
+    try:
+        return {int(part) for part in text.split(",")}
+    except ValueError:
+        raise wrong("--expect", f"{text!r}: give statuses separated by commas, such as 200,404") from None
+
+
+def body_of(text: str, option: str) -> bytes:
+    """Return the body that `text` or, after `@`, a file holds; `@-` is stdin."""
+    if not text.startswith("@"):
+        return text.encode()
+    return sys.stdin.buffer.read() if text == "@-" else read_file(text[1:], option)
+
+
+def parse_json_body(text: str) -> bytes:
+    """Return the body as it was written, once it is known to be JSON."""
+    content = body_of(text, "--json-body")
+    try:
+        json.loads(content)
+    except (ValueError, RecursionError) as problem:
+        raise wrong("--json-body", f"that is not JSON: {problem}") from None
+    return content

@@ -1,0 +1,1 @@
+"""The demo: one incident, lived through by three ways of calling, each against a server of its own."""

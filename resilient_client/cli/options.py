@@ -1,0 +1,58 @@
+"""The options of `call`, declared apart so that the command reads as what it does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+Method: TypeAlias = Annotated[str, typer.Argument(help="GET, POST, ...", show_default=False)]
+Url: TypeAlias = Annotated[str, typer.Argument(help="Where to, in full: http://... or https://...", show_default=False)]
+
+Header: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header field; repeatable.")
+]
+User: TypeAlias = Annotated[str | None, typer.Option("--user", "-u", metavar="NAME:PASSWORD", help="Basic auth.")]
+Data: TypeAlias = Annotated[
+    str | None, typer.Option("--data", "-d", metavar="TEXT|@FILE", help="The body: text, a file, or @- for stdin.")
+]
+JsonBody: TypeAlias = Annotated[
+    str | None, typer.Option("--json-body", metavar="TEXT|@FILE", help="The body as JSON, sent as it is written.")
+]
+IdempotencyKey: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--idempotency-key", metavar="KEY", help="Makes repeating safe, so that a POST is retried too."),
+]
+Expect: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--expect", metavar="200,404", help="Which statuses are a success; by default all below 400."),
+]
+
+Total: TypeAlias = Annotated[
+    float | None, typer.Option("--total", metavar="SECONDS", help="Bound on the whole call; by default 30.")
+]
+Attempt: TypeAlias = Annotated[
+    float | None, typer.Option("--attempt", metavar="SECONDS", help="Bound on one attempt; by default 10.")
+]
+Connect: TypeAlias = Annotated[
+    float | None, typer.Option("--connect", metavar="SECONDS", help="Bound on one connection; by default 2.")
+]
+MaxAttempts: TypeAlias = Annotated[
+    int, typer.Option("--max-attempts", metavar="N", help="How often to send at most, the first time included.")
+]
+Redirects: TypeAlias = Annotated[int, typer.Option("--redirects", metavar="N", help="Redirects to follow, at most 10.")]
+
+Insecure: TypeAlias = Annotated[bool, typer.Option("--insecure", help="Do not check certificates.")]
+CaCert: TypeAlias = Annotated[
+    str | None, typer.Option("--cacert", metavar="FILE", help="Root certificates to trust in place of the usual ones.")
+]
+Proxy: TypeAlias = Annotated[str | None, typer.Option("--proxy", metavar="URL", help="An HTTP or SOCKS5 proxy.")]
+Uds: TypeAlias = Annotated[str | None, typer.Option("--uds", metavar="PATH", help="A Unix socket to go through.")]
+Asynchronous: TypeAlias = Annotated[bool, typer.Option("--async", help="Call with AsyncClient in place of Client.")]
+Http2: TypeAlias = Annotated[bool, typer.Option("--http2", help="Offer HTTP/2 on https; needs --async.")]
+
+Output: TypeAlias = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the body to a file, not to stdout.")
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document for programs.")]
