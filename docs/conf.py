@@ -27,7 +27,8 @@ myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_preserve_defaults = True
+autodoc_default_options = {"members": True}
 add_module_names = False
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 100
@@ -41,9 +42,9 @@ def _literal(match: re.Match[str]) -> str:
     return f"``{match[1]}``{glue}"
 
 
-def docstrings_as_rst(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+def docstrings_as_rst(_app: Any, what: str, _name: str, _obj: Any, _options: Any, lines: list[str]) -> None:
     """Show `code` in docstrings as code, and lines of the form `option: text` as a list."""
-    told = [SINGLE_BACKTICKS.sub(_literal, line) for line in lines]
+    told = [line if line.startswith("    ") else SINGLE_BACKTICKS.sub(_literal, line) for line in lines]
     lines.clear()
     listed = False
     for line in told:

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "semantics")]
+sys.path[:0] = [
+    str(Path(__file__).parent),
+    str(Path(__file__).parent / "semantics"),
+    str(Path(__file__).parent / "wire"),
+]
 
 import worlds
 

@@ -8,9 +8,15 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
-from resilient_client.pipeline.bulkhead import Waker
-
 T = TypeVar("T")
+
+
+class Waker(Protocol):
+    """Wakes one waiting thread, task or flow; called from any thread, outside every lock."""
+
+    def wake(self) -> bool:
+        """Let the waiter look again; False when it is gone for good, with its event loop."""
+        ...
 
 
 class Backend(Protocol):

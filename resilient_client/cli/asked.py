@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from resilient_client.base_client import CallOptions
@@ -12,16 +13,14 @@ from resilient_client.policy import Policy, Retry, Timeouts
 from resilient_client.redact import redact_url
 
 
-def policy_for(
-    *, total: float | None, attempt: float | None, connect: float | None, max_attempts: int, redirects: int
-) -> Policy:
+def policy_for(bounds: Mapping[str, float | None], max_attempts: int, redirects: int) -> Policy:
     """Return the policy of a call that is the only one of its process.
 
     Breaker, bulkhead and retry budget judge many calls; here the number of attempts that was asked for is what counts.
     """
-    bounds: Any = {"total": total, "attempt": attempt, "connect": connect}
+    given: Any = {name: value for name, value in bounds.items() if value is not None}
     return Policy(
-        timeouts=Timeouts(**{name: value for name, value in bounds.items() if value is not None}),
+        timeouts=Timeouts(**given),
         retry=Retry(max_attempts=max_attempts, budget=None),
         breaker=None,
         bulkhead=None,
@@ -52,14 +51,14 @@ def options_for(
     user: str | None,
     data: str | None,
     json_body: str | None,
-    idempotency_key: str | None,
+    key: str | None,
     expect: str | None,
 ) -> CallOptions:
     """Return the options of the verb."""
     if data is not None and json_body is not None:
         raise wrong("--json-body", "give --data or --json-body, not both")
     headers = [parse_header(line) for line in header]
-    options: CallOptions = {"headers": headers, "idempotency_key": idempotency_key}
+    options: CallOptions = {"headers": headers, "idempotency_key": key}
     if user is not None:
         options["auth"] = parse_user(user)
     if expect is not None:

@@ -50,25 +50,18 @@ def call(
     as_json: given.AsJson = False,
 ) -> None:
     """Make one resilient call and tell how it went. Exits with 0 for a success, 1 for a failure, 2 for wrong usage."""
-    if http2 and not asynchronous:
-        raise wrong("--http2", "HTTP/2 needs --async")
     check_url(url)
     _check_writable(output)
+    if http2 and not asynchronous:
+        raise wrong("--http2", "HTTP/2 needs --async")
     options = options_for(
-        header=header or [], user=user, data=data, json_body=json_body, idempotency_key=idempotency_key, expect=expect
+        header=header or [], user=user, data=data, json_body=json_body, key=idempotency_key, expect=expect
     )
     with told_as_usage():
-        bounds = {"total": total, "attempt": attempt, "connect": connect}
-        policy = policy_for(**bounds, max_attempts=max_attempts, redirects=redirects)
-        client = {
-            "policy": policy,
-            "verify": verify_for(cacert, insecure=insecure),
-            "proxy": proxy,
-            "uds": uds,
-            "http2": http2,
-        }
-        make = _call_async if asynchronous else _call
-        result = make(method, url, client, options)
+        policy = policy_for({"total": total, "attempt": attempt, "connect": connect}, max_attempts, redirects)
+        verify = verify_for(cacert, insecure=insecure)
+        client = {"policy": policy, "verify": verify, "proxy": proxy, "uds": uds, "http2": http2}
+        result = (_call_async if asynchronous else _call)(method, url, client, options)
     _tell(result, output, as_json=as_json)
     raise typer.Exit(0 if result else 1)
 

@@ -13,23 +13,15 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from resilient_client.exchange import Outcome
 from resilient_client.result import FailureKind, StopReason
 
 if TYPE_CHECKING:
-    from resilient_client.backends import Backend
+    from resilient_client.backends import Backend, Waker
     from resilient_client.pipeline.call import Call, Handler
     from resilient_client.policy import Bulkhead
-
-
-class Waker(Protocol):
-    """Wakes one waiting thread, task or flow; called from any thread, outside every lock."""
-
-    def wake(self) -> bool:
-        """Let the waiter look again; False when it is gone for good, with its event loop."""
-        ...
 
 
 class Permit:

@@ -19,6 +19,7 @@ from resilient_client.pipeline import Kernels
 from resilient_client.policy import Policy
 from resilient_client.result import FailureKind
 from resilient_client.testing import steps
+from resilient_client.testing.defaults import add_defaults
 from resilient_client.testing.journal import Journal, Seen
 from resilient_client.testing.script import (
     Close,
@@ -102,7 +103,9 @@ class VirtualWire:
         headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers])
         path = request.url.target.partition("?")[0]
         step, number = self._script.choose(request.method, path, connection.number)
-        received = Received(request.method, request.url.target, headers, body, number, connection.number)
+        received = Received(
+            request.method, request.url.target, headers, body, number, connection.number, size=len(body), chunks=1
+        )
         seen = self._journal.request_begun(received, at=self._backend.now())
         return seen, iter((step or steps.status(404))(received))
 
@@ -121,12 +124,18 @@ class VirtualWire:
         if self._backend.now() >= silent_until:
             raise WireError(limits.expired(FailureKind.READ_TIMEOUT), message, sent=True, reused=reused)
 
-    def done(self, seen: Seen, connection: Connection, origin: str, status: int | None, *, keep: bool) -> None:
-        """Note the end of an exchange and keep its connection if it can be used again."""
-        if status is not None:
-            self._journal.answered(seen, status)
-        self._journal.request_ended(seen, aborted=status is None)
-        if keep and connection.alive:
+    def answered(self, seen: Seen, status: int) -> None:
+        """Note the status of an answer."""
+        self._journal.answered(seen, status)
+
+    def broken(self, seen: Seen, *, by_client: bool) -> None:
+        """Note the end of an exchange that was not a whole one; its connection is gone."""
+        self._journal.request_ended(seen, aborted=by_client)
+
+    def whole(self, seen: Seen, connection: Connection, origin: str) -> None:
+        """Note the end of a whole exchange and keep its connection if it can be used again."""
+        self._journal.request_ended(seen)
+        if connection.alive:
             connection.idle_until = self._backend.now() + KEEPALIVE
             self._idle.setdefault(origin, []).append(connection)
 
@@ -153,8 +162,8 @@ class Play:
         self._limits = limits
         self._connection = connection
         self._origin = origin
-        self._status: int | None = None
         self._promised: int | None = None
+        self._hung_up = False
         self._came = 0
         self._over = False
 
@@ -168,12 +177,13 @@ class Play:
             if isinstance(move, Pause):
                 await self._wire.pause(move.seconds, self._limits, "the far side was silent", reused=reused)
             elif isinstance(move, Head):
-                self._status = move.status
+                self._wire.answered(self._seen, move.status)
                 headers = Headers(move.headers)
                 length = headers.get("content-length")
                 self._promised = int(length) if length is not None and length.isdigit() else None
                 return move.status, headers
             elif isinstance(move, (Close, Reset, GoAway)):
+                self._hung_up = True
                 raise WireError(
                     FailureKind.RESET, "the connection ended before an answer", sent=True, reused=reused, stale=reused
                 )
@@ -194,24 +204,22 @@ class Play:
             elif isinstance(move, End) and self._promised in {None, self._came}:
                 self._end()
             else:
+                self._hung_up = True
                 self.abort()
                 raise WireError(FailureKind.TRUNCATED, "the connection ended inside the body", sent=True)
         return b""
 
     def _end(self) -> None:
         self._over = True
-        if isinstance(self._next_or_nothing(), (Close, Reset, GoAway)):
+        if isinstance(next(self._moves, None), (Close, Reset, GoAway)):
             self._connection.alive = False
-        self._wire.done(self._seen, self._connection, self._origin, self._status, keep=True)
-
-    def _next_or_nothing(self) -> Move | None:
-        return next(self._moves, None)
+        self._wire.whole(self._seen, self._connection, self._origin)
 
     def abort(self) -> None:
         """Let go of the exchange; its connection is closed."""
         if not self._over:
             self._over = True
-            self._wire.done(self._seen, self._connection, self._origin, None, keep=False)
+            self._wire.broken(self._seen, by_client=not self._hung_up)
 
 
 async def _collect(request: WireRequest) -> bytes:
@@ -229,6 +237,7 @@ class VirtualWorld:
     def __init__(self, seed: int = 0) -> None:
         self.backend = VirtualBackend(seed)
         self.script = Script()
+        add_defaults(self.script)
         self.journal = Journal()
         self.wire = VirtualWire(self.backend, self.script, self.journal)
 

@@ -25,12 +25,14 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import H2Error
-from h2.settings import SettingCodes
+from h2.settings import SettingCodes, Settings
 
 from resilient_client.exchange import WireError
 from resilient_client.result import FailureKind
 from resilient_client.wire.classify import said
+from resilient_client.wire.http1 import MAX_HEAD
 from resilient_client.wire.sockets import Expired
+from resilient_client.wire.sockets.nonblocking import in_time
 
 if TYPE_CHECKING:
     from resilient_client.exchange import Limits
@@ -58,13 +60,29 @@ class Http2Connection:
         self.requests = 0
         self.idle_until = inf
         self._closed: WireError | None = None
+        self._greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._something_to_write = asyncio.Event()
         self._written = asyncio.Event()
-        self.h2.local_settings.update({SettingCodes.ENABLE_PUSH: 0, SettingCodes.INITIAL_WINDOW_SIZE: WINDOW})
+        # As initial values they are part of the connection's first frame; set later, they would count only after the
+        # server's acknowledgement, and until then both sides would reckon with different windows.
+        self.h2.local_settings = Settings(
+            client=True,
+            initial_values={
+                SettingCodes.ENABLE_PUSH: 0,
+                SettingCodes.INITIAL_WINDOW_SIZE: WINDOW,
+                SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEAD,
+            },
+        )
         self.h2.initiate_connection()
         self.h2.increment_flow_control_window(16 * WINDOW)
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._write())]
         self.wake_writer()
+
+    async def greeted(self, until: float) -> None:
+        """Wait for the server's settings: before, nobody knows how many exchanges it takes. Raises `Expired`."""
+        await in_time(self._greeted, until)
+        if self._closed is not None:
+            raise self._closed
 
     @property
     def room(self) -> bool:
@@ -114,12 +132,17 @@ class Http2Connection:
         if isinstance(event, ConnectionTerminated):
             self._hear_goaway(event)
         elif isinstance(event, (WindowUpdated, RemoteSettingsChanged)):
+            self._greet(event)
             for stream in self.streams.values():
                 stream.wake()
         else:
             stream_id = getattr(event, "stream_id", None)
             if stream_id in self.streams:
                 self.streams[stream_id].hear(event)
+
+    def _greet(self, event: Event | None) -> None:
+        if not self._greeted.done() and not isinstance(event, WindowUpdated):
+            self._greeted.set_result(None)
 
     def _hear_goaway(self, event: ConnectionTerminated) -> None:
         self._closed = WireError(FailureKind.RESET, "the server said GOAWAY", sent=False)
@@ -129,7 +152,8 @@ class Http2Connection:
                 stream.fail(FailureKind.RESET, "the server said GOAWAY before it took this request", sent=False)
 
     def _end(self, kind: FailureKind, message: str) -> None:
-        self._closed = WireError(kind, message, sent=True)
+        self._closed = WireError(kind, message, sent=bool(self.streams))
+        self._greet(None)
         for stream in list(self.streams.values()):
             stream.fail(kind, message, sent=True)
         self.abort()

@@ -10,7 +10,7 @@ from resilient_client.result import FailureKind
 from resilient_client.wire.http1 import Http1Connection
 from resilient_client.wire.http2 import Http2Connection
 from resilient_client.wire.pool import Key, Lease, Pool
-from resilient_client.wire.sockets import now
+from resilient_client.wire.sockets import Expired, now
 
 if TYPE_CHECKING:
     from resilient_client.exchange import Limits, Url
@@ -57,8 +57,7 @@ class MultiplexingPool(Pool):
         except TimeoutError:
             if not limit.expired():
                 raise
-            kind = limits.expired(FailureKind.CONNECT_TIMEOUT)
-            raise WireError(kind, f"no connection to {origin.origin} in time", sent=False) from None
+            raise self._late(origin, limits) from None
         try:
             if not fresh and (lease := self._share(key) or self._take(key)) is not None:
                 return lease
@@ -68,12 +67,24 @@ class MultiplexingPool(Pool):
             if not turn.locked():
                 self._opening.pop(key, None)
 
+    def _late(self, origin: Url, limits: Limits) -> WireError:
+        kind = limits.expired(FailureKind.CONNECT_TIMEOUT)
+        return WireError(kind, f"no connection to {origin.origin} in time", sent=False)
+
     async def _open_either(self, key: Key, origin: Url, limits: Limits) -> Lease:
         stream = await self._connector.open(origin, limits)
         tls = stream.info("ssl_object")
         if tls is None or tls.selected_alpn_protocol() != "h2":
             return Http1Connection(stream, self._connector.network)
         connection = Http2Connection(stream, self._connector.network)
+        try:
+            await connection.greeted(limits.connect_until)
+        except Expired as problem:
+            connection.abort()
+            raise self._late(origin, limits) from problem
+        except BaseException:
+            connection.abort()
+            raise
         self._shared.setdefault(key, []).append(connection)
         return connection.begin()
 

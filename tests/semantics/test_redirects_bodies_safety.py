@@ -121,7 +121,14 @@ def test_from_https_to_http_is_refused():
 
 @pytest.mark.parametrize(
     "target",
-    ["http://user:pw@127.0.0.1/", "http://127.0.0.1:99999/", "http://127.0.0.1:0/", "http:///x", "ftp://host/x", "http://[::1"],
+    [
+        "http://user:pw@127.0.0.1/",
+        "http://127.0.0.1:99999/",
+        "http://127.0.0.1:0/",
+        "http:///x",
+        "ftp://host/x",
+        "http://[::1",
+    ],
 )
 def test_hostile_targets_are_refused_before_anything_is_sent(world, target):
     world.on("/", redirect(target))
@@ -289,7 +296,17 @@ def test_the_environment_is_not_trusted_unless_asked(wire, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "url", ["http://host:0/", "http://host:70000/", "http://host:x/", "http://", "http:///x", "http://u:p@host/", "ftp://h/", "x"]
+    "url",
+    [
+        "http://host:0/",
+        "http://host:70000/",
+        "http://host:x/",
+        "http://",
+        "http:///x",
+        "http://u:p@host/",
+        "ftp://h/",
+        "x",
+    ],
 )
 def test_urls_that_cannot_be_meant_are_refused_before_anything_is_sent(url):
     with Client("any") as client, pytest.raises(ValueError, match="url=") as refused:

@@ -178,7 +178,13 @@ def test_explain_tells_the_story(virtual):
     virtual.on("/orders", retry_after(503, 2), close(), then=status(500))
     text = virtual.client().get("/orders").explain()
     assert "GET http://far.side/orders failed: server_error" in text
-    for part in ("attempt 1: 503 Service Unavailable", "waited 2.", "attempt 2: reset", "attempt 3: 500", "max_attempts"):
+    for part in (
+        "attempt 1: 503 Service Unavailable",
+        "waited 2.",
+        "attempt 2: reset",
+        "attempt 3: 500",
+        "max_attempts",
+    ):
         assert part in text
 
 
@@ -208,7 +214,9 @@ def test_attempts_are_complete_in_order_and_add_up_to_elapsed(script, seed, tota
     client = world.async_client(policy=values)
     for result in world.run(world.gather(*(client.get("/") for _ in range(4)))):
         assert [attempt.number for attempt in result.attempts] == list(range(1, len(result.attempts) + 1))
-        assert sum(attempt.elapsed + attempt.wait for attempt in result.attempts) == pytest.approx(result.elapsed, abs=1e-3)
+        assert sum(attempt.elapsed + attempt.wait for attempt in result.attempts) == pytest.approx(
+            result.elapsed, abs=1e-3
+        )
         assert result.elapsed <= total + 1e-9
         starts = [attempt.started for attempt in result.attempts]
         assert starts == sorted(starts)

@@ -59,7 +59,9 @@ def open_sockets():
 def nothing_left_behind():
     threads, before = set(threading.enumerate()), open_sockets()
     yield
-    left = [one for one in threading.enumerate() if one not in threads and not one.name.startswith("resilient-client-dns")]
+    left = [
+        one for one in threading.enumerate() if one not in threads and not one.name.startswith("resilient-client-dns")
+    ]
     assert left == []
     for _ in range(100):
         if open_sockets() <= before:

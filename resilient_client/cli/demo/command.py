@@ -29,7 +29,7 @@ def demo(
     with stopping() as stop:
         report = _shown(seconds, seed, stop, as_json=as_json)
     if as_json:
-        sys.stdout.write(json.dumps(report.as_dict(), indent=2) + "\n")
+        sys.stdout.write(_document(report) + "\n")
     if stop.requested:
         raise typer.Exit(128 + stop.signal)
 
@@ -37,9 +37,15 @@ def demo(
 def _shown(seconds: float, seed: int, stop: Stop, *, as_json: bool) -> Report:
     # Only this command pays for importing rich, httpx's client and the paired server.
     from resilient_client.cli.demo import screen  # noqa: PLC0415
-    from resilient_client.cli.demo.contenders import Setup  # noqa: PLC0415
+    from resilient_client.cli.demo.contender import Setup  # noqa: PLC0415
     from resilient_client.cli.demo.pace import Pace  # noqa: PLC0415
     from resilient_client.cli.demo.policies import POLICY  # noqa: PLC0415
     from resilient_client.cli.demo.scenario import acts_within  # noqa: PLC0415
 
     return screen.watch(Setup(POLICY, Pace(seed=seed), seed), acts_within(seconds), stop, silent=as_json)
+
+
+def _document(report: Report) -> str:
+    from resilient_client.cli.demo.conclusion import conclusions  # noqa: PLC0415
+
+    return json.dumps({**report.as_dict(), "conclusions": conclusions(report)}, indent=2)

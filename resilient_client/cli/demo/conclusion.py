@@ -48,8 +48,11 @@ def _waits(report: Report) -> Iterator[str]:
 def _answers(report: Report) -> Iterator[str]:
     theirs = report.loop.total.successes
     ours = [outcome.total.successes for outcome in report.ours]
-    told = "That had its price in answers" if max(ours) < theirs else "Answers to callers"
-    told = "It cost no answers" if min(ours) >= theirs else told
+    told = "Answers to callers"
+    if not report.interrupted and min(ours) >= theirs:
+        told = f"{listed(outcome.name for outcome in report.ours)} got no fewer answers for it"
+    elif not report.interrupted and max(ours) < theirs:
+        told = f"{report.loop.name} got more answers for it"
     numbers = listed(f"{outcome.total.successes} with {outcome.name}" for outcome in report.outcomes)
     yield f"{told}: of {report.loop.total.due} calls that were due, {numbers} got one."
 

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from resilient_client.cli.demo.contenders import Contender
+from resilient_client.cli.demo.contender import Contender
 from resilient_client.cli.demo.numbers import Evidence, Numbers
 from resilient_client.cli.demo.scenario import Act
 from resilient_client.cli.demo.wording import NOTHING, duration, number

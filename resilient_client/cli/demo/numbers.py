@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from resilient_client.cli.demo.contenders import Contender
+from resilient_client.cli.demo.contender import Contender
 from resilient_client.cli.demo.ledger import Ended, percentile
 
 

@@ -8,12 +8,16 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from resilient_client.cli.demo.ledger import Ledger
 
 WORKERS: Final = 12
 CALLS_PER_SECOND: Final = 4.0
+
+
+Got: TypeAlias = tuple[str | None, int]
+"""What a caller got: the kind of failure if it was one, and how many requests were sent for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,7 @@ class Pace:
             due = max(due + interval, time.monotonic())
 
 
-def drive_thread(
-    pace: Pace, worker: int, call: Callable[[], tuple[str | None, int]], ledger: Ledger, ended: threading.Event
-) -> None:
+def drive_thread(pace: Pace, worker: int, call: Callable[[], Got], ledger: Ledger, ended: threading.Event) -> None:
     """Call again and again until `ended`."""
     for pause in pace.pauses(worker):
         if ended.wait(pause):
@@ -51,7 +53,7 @@ def drive_thread(
 async def drive_task(
     pace: Pace,
     worker: int,
-    call: Callable[[], Awaitable[tuple[str | None, int]]],
+    call: Callable[[], Awaitable[Got]],
     ledger: Ledger,
     ended: threading.Event,
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from resilient_client.cli.demo.contenders import Contender
+from resilient_client.cli.demo.contender import Contender
 from resilient_client.cli.demo.numbers import Evidence, Numbers, Period
 from resilient_client.cli.demo.policies import LOOP, declared
 from resilient_client.cli.demo.scenario import OUTAGE, RECOVERY

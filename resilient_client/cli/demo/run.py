@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Final
 
-from resilient_client.cli.demo.contenders import CONTENDERS, Contender, Setup
+from resilient_client.cli.demo.contender import Contender, Setup
 from resilient_client.cli.demo.live import Moment, View
 from resilient_client.cli.demo.numbers import Period
+from resilient_client.cli.demo.ours import Asynchronous, Blocking
 from resilient_client.cli.demo.report import Outcome, Report, merged, outcome_of
 from resilient_client.cli.demo.scenario import Act
+from resilient_client.cli.demo.usual import Loop
 from resilient_client.cli.stopping import Stop
+
+CONTENDERS: Final[tuple[type[Contender], ...]] = (Blocking, Asynchronous, Loop)
 
 TICK: Final = 0.05
 
@@ -52,18 +56,16 @@ def _play(acts: Sequence[Act], contenders: Sequence[Contender], view: View, stop
 
 
 def _finish(contenders: Sequence[Contender], periods: Sequence[Period], stop: Stop) -> tuple[Outcome, ...]:
-    """Let calls under way end; when broken off, cut them off by closing the servers and count them nowhere."""
+    """Let calls under way end, and after a signal cut them off; then look at what came of it."""
     for contender in contenders:
-        if stop.requested:
-            contender.ledger.close()
         contender.ended.set()
     until = time.monotonic() + PATIENCE
-    while any(contender.ledger.calling for contender in contenders) and not stop.requested:
-        if time.monotonic() > until:
-            break
+    while not stop.requested and time.monotonic() < until and any(one.ledger.calling for one in contenders):
         time.sleep(TICK)
     end = time.monotonic()
     if stop.requested:
+        for contender in contenders:  # all of them before any is waited for
+            contender.cut_off()
         for contender in contenders:
             contender.close()
     return tuple(outcome_of(contender, periods, end) for contender in contenders)

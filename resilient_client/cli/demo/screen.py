@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.live import Live
 
-from resilient_client.cli.demo.contenders import Setup
+from resilient_client.cli.demo.contender import Setup
 from resilient_client.cli.demo.live import Lines, Picture, Silent, animated
 from resilient_client.cli.demo.policies import LOOP, declared
 from resilient_client.cli.demo.report import Report

@@ -36,7 +36,8 @@ def _expire(future: asyncio.Future[Any]) -> None:
         future.set_exception(Expired("the socket was not ready in time"))
 
 
-async def _in_time(future: asyncio.Future[T], until: float) -> T:
+async def in_time(future: asyncio.Future[T], until: float) -> T:
+    """Return what `future` comes to; raises `Expired` at the time `until`."""
     if until == inf:
         return await future
     timer = future.get_loop().call_later(max(0.0, until - now()), _expire, future)
@@ -116,7 +117,7 @@ class AsyncioStream(asyncio.Protocol):
             if self._ended:
                 return b""
             self._reader = self._loop.create_future()
-            await _in_time(self._reader, until)
+            await in_time(self._reader, until)
         data = self._pieces.popleft()
         self._buffered -= len(data)
         if self._paused and not self._pieces and self._transport is not None:
@@ -135,7 +136,7 @@ class AsyncioStream(asyncio.Protocol):
             transport.write(data[:SLOW_PIECE])
         if self._full:
             self._writer = self._loop.create_future()
-            await _in_time(self._writer, until)
+            await in_time(self._writer, until)
             if self._error is not None:
                 raise ConnectionResetError(str(self._error))
         return min(len(data), SLOW_PIECE)
@@ -187,7 +188,7 @@ class AsyncioNetwork:
 
         pending = names.start(host, port)
         pending.add_done_callback(tell)
-        await _in_time(answered, until)
+        await in_time(answered, until)
         return pending.result()
 
     async def connect(self, address: Address, until: float, source: str | None) -> Stream:
