@@ -121,4 +121,4 @@ def _reason(problem: Exception) -> str:
 
 
 def _name(kind: object) -> str:
-    return getattr(kind, "__qualname__", None) or repr(kind)
+    return kind.__qualname__ if isinstance(kind, type) and not get_args(kind) else repr(kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import sys
@@ -21,6 +22,9 @@ from resilient_client.result import Failure, Result
 
 CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 """What a server could steer a terminal with, as something to read."""
+
+LEVELS: Final = 100
+"""JSON nested deeper is not indented: a few kilobytes of it would become gigabytes of spaces."""
 
 
 # For people.
@@ -78,10 +82,18 @@ def text_of(content: bytes, media_type: str | None) -> str | None:
 
 def pretty(text: str) -> str:
     """Return JSON indented, anything else as it is."""
-    try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return text.removesuffix("\n")
+    with contextlib.suppress(ValueError, RecursionError):
+        parsed = json.loads(text)
+        if _shallow(parsed, LEVELS):
+            return json.dumps(parsed, indent=2, ensure_ascii=False)
+    return text.removesuffix("\n")
+
+
+def _shallow(value: Any, levels: int) -> bool:
+    if not isinstance(value, (dict, list)):
+        return True
+    children = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_shallow(child, levels - 1) for child in children)
 
 
 def _safe(text: str) -> str:

@@ -13,7 +13,7 @@ Rules it keeps:
 
 - Every admission carries the epoch it was given in; a result from another epoch changes nothing.
 - A probe's place is freed by its result, by its cancellation, or after `open_for` without either.
-- The lock guards lines, never a call and never a listener.
+- The lock guards lines, never a call and never a listener; a storage shared between processes is read under it.
 
 pybreaker is the state machine and the storage and listener interface; its own gate and clock are not used,
 because they hold a lock over the call, count wall-clock time and let every waiting caller probe at once.

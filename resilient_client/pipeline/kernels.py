@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from resilient_client.forking import Forkable, on_fork
 from resilient_client.pipeline.breaker import Circuit, Circuits
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import pybreaker
 
 CircuitStorage = Callable[[str], "pybreaker.CircuitBreakerStorage"]
+
+MAX_SETTINGS: Final = 256
+"""Different values of one section that state is kept for; numbers computed per call must not fill the memory."""
 
 V = TypeVar("V")
 K = TypeVar("K")
@@ -66,9 +69,12 @@ class Kernels:
 
     def _shared(self, existing: dict[K, V], settings: K, make: Callable[[], V]) -> V:
         with self._lock:
-            if settings not in existing:
-                existing[settings] = make()
-            return existing[settings]
+            found = existing.get(settings)
+            if found is None:
+                found = make()
+                if len(existing) < MAX_SETTINGS:
+                    existing[settings] = found
+            return found
 
     def _make_circuit(self, key: str, settings: Breaker) -> Circuit:
         storage = self._storage(key) if self._storage else None

@@ -28,6 +28,7 @@ TRANSIENT_KINDS: Final = frozenset(
         *(FailureKind.TRUNCATED, FailureKind.PROTOCOL),
     )
 )
+BY_STATUS: Final = frozenset((FailureKind.CLIENT_ERROR, FailureKind.THROTTLED, FailureKind.SERVER_ERROR))
 TRANSIENT_STATUSES: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
 
 THROTTLED_INITIAL: Final = 1.0
@@ -42,11 +43,7 @@ ENDINGS: Final = {
 
 def transient(outcome: Outcome) -> bool:
     """Return whether the same request could succeed a moment later."""
-    if outcome.kind is None:
-        return False
-    if outcome.status is None or outcome.kind in TRANSIENT_KINDS:
-        return outcome.kind in TRANSIENT_KINDS
-    return outcome.status in TRANSIENT_STATUSES and outcome.kind is not FailureKind.TOO_LARGE
+    return outcome.kind in TRANSIENT_KINDS or (outcome.kind in BY_STATUS and outcome.status in TRANSIENT_STATUSES)
 
 
 def unsafe(call: Call, outcome: Outcome) -> StopReason | None:

@@ -58,6 +58,15 @@ def of_handshake(problem: Exception, where: str) -> WireError:
     return WireError(kind, f"TLS with {where}: {said(problem)}", sent=False)
 
 
+def is_tls_alert(problem: BaseException | None) -> bool:
+    """Return whether the peer ended the connection with a TLS alert, such as for a missing client certificate."""
+    return (
+        isinstance(problem, ssl.SSLError)
+        and not isinstance(problem, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+        and "ALERT" in (problem.reason or "")
+    )
+
+
 HTTPX_KINDS: Final[tuple[tuple[str, FailureKind, bool], ...]] = (
     ("ConnectTimeout", FailureKind.CONNECT_TIMEOUT, False),
     ("PoolTimeout", FailureKind.POOL_TIMEOUT, False),

@@ -14,8 +14,6 @@ from resilient_client.wire.sockets import Address, Expired, Network, Stream, now
 from resilient_client.wire.sockets.tls import start_tls
 
 if TYPE_CHECKING:
-    import ssl
-
     from resilient_client.wire.proxies import Proxy
     from resilient_client.wire.tls_settings import TlsSettings
 
@@ -77,7 +75,7 @@ class Connector:
         proxy = self.proxy
         try:
             if proxy is not None and proxy.scheme == "https" and self.proxy_tls is not None:
-                stream = await self._handshake(stream, self.proxy_tls.context(), proxy.host, limits)
+                stream = await self._handshake(stream, self.proxy_tls, proxy.host, limits)
             if proxy is not None and proxy.socks:
                 await proxies.socks5(stream, proxy, origin, limits)
             elif proxy is not None and origin.scheme == "https":
@@ -87,12 +85,12 @@ class Connector:
         except OSError as problem:
             raise of_connecting(problem, "the proxy") from problem
         if origin.scheme == "https":
-            stream = await self._handshake(stream, self.tls.context(), origin.host, limits)
+            stream = await self._handshake(stream, self.tls, origin.host, limits)
         return stream
 
-    async def _handshake(self, stream: Stream, context: ssl.SSLContext, host: str, limits: Limits) -> Stream:
+    async def _handshake(self, stream: Stream, tls: TlsSettings, host: str, limits: Limits) -> Stream:
         try:
-            return await start_tls(stream, context, host, limits.connect_until)
+            return await start_tls(stream, tls.context(), host, tls.alpn, limits.connect_until)
         except Expired as problem:
             raise self._expired(limits, f"no TLS handshake with {host}") from problem
         except (OSError, ValueError) as problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from resilient_client.exchange import Exchanged, Outcome, WireError, expected
 from resilient_client.result import FailureKind
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from resilient_client.exchange import Answer, Limits, Wire, WireRequest
     from resilient_client.pipeline.attempt import Send
     from resilient_client.pipeline.call import Call
+
+
+OF_THE_BODY: Final = frozenset((FailureKind.DECODE, FailureKind.TOO_LARGE))
 
 
 def send_over(wire: Wire) -> Send:
@@ -65,8 +68,9 @@ async def _read(call: Call, request: WireRequest, answer: Answer) -> Outcome:
         outcome.content = await read_body(answer, call.policy.max_body)
     except WireError as error:
         outcome.kind, outcome.message, outcome.cause = error.kind, error.message, error.__cause__ or error
-        return outcome
-    if not good:
+        if good or error.kind not in OF_THE_BODY:
+            return outcome
+    if not good:  # also when its body is no good: what the server says of itself is what policies go by
         outcome.kind = kind_of_status(status)
         outcome.message = _phrase(status) if status >= 400 else f"{_phrase(status)} is not in expect="
         outcome.retry_after = retry_after(headers)

@@ -12,7 +12,7 @@ import h11
 
 from resilient_client.exchange import WireError
 from resilient_client.result import FailureKind
-from resilient_client.wire.classify import said
+from resilient_client.wire.classify import is_tls_alert, said
 from resilient_client.wire.sockets import Expired
 
 if TYPE_CHECKING:
@@ -159,6 +159,8 @@ class Http1Connection:
 
     def _broken(self, problem: OSError | None) -> WireError:
         how = said(problem) if problem is not None else "closed by the server"
+        if is_tls_alert(problem) and not self._heard:  # TLS 1.3 refuses a client's certificate after the handshake
+            return self._error(FailureKind.TLS, f"the server ended TLS ({how})")
         if self._parser.their_state is h11.SEND_BODY:
             return self._error(FailureKind.TRUNCATED, f"the connection ended inside the body ({how})")
         stale = self.requests > 1 and not self._heard

@@ -39,7 +39,7 @@ AUTH_BODY_CAP: Final = 1024 * 1024
 
 
 class BlockingTransport(httpx.HTTPTransport):
-    """httpx's own transport with our pool inside, so that tools that patch or wrap httpx still see every request."""
+    """httpx's own transport with our pool inside, so that what patches httpx's transport still sees every request."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool  # type: ignore[assignment]

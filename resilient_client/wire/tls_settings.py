@@ -34,7 +34,7 @@ class TlsSettings:
             )
         self._verify = verify
         self._cert = cert
-        self._alpn = ["h2", "http/1.1"] if http2 else ["http/1.1"]
+        self.alpn = ["h2", "http/1.1"] if http2 else ["http/1.1"]
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
         if cert is not None:
@@ -56,7 +56,6 @@ class TlsSettings:
             self._trust(context)
         if self._cert is not None:
             self._show(context, self._cert)
-        context.set_alpn_protocols(self._alpn)
         return context
 
     def _trust(self, context: ssl.SSLContext) -> None:

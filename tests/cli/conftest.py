@@ -121,7 +121,7 @@ def on_terminal():
             stdout=theirs,
             stderr=subprocess.PIPE,
             env={**os.environ, "TERM": "xterm", **environment},
-        ) as process:
+        ):
             os.close(theirs)
             shown = b"".join(_read_all(ours))
             os.close(ours)

@@ -205,10 +205,13 @@ def test_a_forged_second_answer_does_not_reach_the_next_caller(wire):
     wire.journal.assert_connections(2)
 
 
-def test_an_undecodable_failure_keeps_its_status(wire):
-    wire.on("/", status(404, b"not gzip", headers=[("Content-Encoding", "gzip")]))
-    result = wire.client(policy=Policy(retry=None)).get("/")
-    assert result.status == 404
+@pytest.mark.parametrize("body", [status(503, b"not gzip", headers=[("Content-Encoding", "gzip")]), status(503, b"x" * 99)])
+def test_a_failure_whose_body_is_no_good_is_still_what_its_status_says(world, body):
+    world.on("/", body)
+    client = world.client(policy=policy(max_body=50, retry=None))
+    assert client.get("/").kind is FailureKind.SERVER_ERROR
+    (circuit,) = client.state().circuits.values()
+    assert circuit.failures == 1
 
 
 @pytest.mark.parametrize("body", [deep_json(), status(200, b"\xff\xfe{"), status(200, b"{"), status(200, b"")])

@@ -1,7 +1,10 @@
 """TLS, client certificates, proxies, unix sockets, auth and foreign transports, in both facades."""
 
 import asyncio
+import contextlib
 import logging
+import socket
+import threading
 import time
 
 import httpx
@@ -10,6 +13,7 @@ from proxy_side import running
 
 from resilient_client import AsyncClient, Client, ConfigError, FailureKind, Policy, Retry, Timeouts
 from resilient_client.testing import FaultServer
+from resilient_client.testing.certificates import CERTIFICATES
 from resilient_client.testing.steps import echo, hang, ok, require_digest, status
 
 ONCE = Policy(retry=None)
@@ -76,7 +80,26 @@ def test_a_server_that_asks_for_a_client_certificate_gets_it(request_):
         certificate, key = map(str, server.client_cert_files())
         assert request_("GET", f"{server.url}/", verify=server.client_context(), cert=(certificate, key)).ok
         without = request_("GET", f"{server.url}/", verify=server.client_context())
-    assert without.kind in {FailureKind.TLS, FailureKind.RESET}
+    assert without.kind in {FailureKind.TLS, FailureKind.RESET}  # asyncio's servers hang up without an alert
+
+
+@both
+def test_a_refused_client_certificate_is_a_tls_failure(request_):
+    context = CERTIFICATES.server_context("valid", http2=False, client_certificate=True)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        raw, _ = listener.accept()
+        with raw, contextlib.suppress(OSError), context.wrap_socket(raw, server_side=True) as tls:
+            tls.recv(65536)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    url = f"https://localhost:{listener.getsockname()[1]}/"
+    result = request_("GET", url, verify=CERTIFICATES.client_context(), policy=Policy())
+    thread.join()
+    listener.close()
+    assert (result.kind, len(result.attempts)) == (FailureKind.TLS, 1), result.explain()
 
 
 @both
@@ -93,6 +116,21 @@ def test_the_key_log_of_the_environment_is_not_honoured(monkeypatch, tmp_path):
     with FaultServer(tls="valid") as server:
         assert call_blocking("GET", f"{server.url}/", verify=str(server.authority_file())).ok
     assert not log.exists()
+
+
+def test_clients_that_share_a_context_do_not_disturb_each_others_protocol():
+    with FaultServer(http2=True) as server:
+        shared = server.client_context()
+
+        async def over_http2():
+            async with AsyncClient("h2", verify=shared, http2=True) as client:
+                return (await client.get(f"{server.url}/")).ok
+
+        with Client("h1", verify=shared) as client:
+            assert client.get(f"{server.url}/").ok
+            assert asyncio.run(over_http2())
+            server.close_idle()
+            assert client.get(f"{server.url}/").ok
 
 
 # Proxies and unix sockets.

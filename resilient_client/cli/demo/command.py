@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def demo(
     *,
-    seconds: Annotated[float, typer.Option("--seconds", min=4, max=600, help="How long the incident lasts.")] = 20,
+    seconds: Annotated[float, typer.Option("--seconds", min=2, max=600, help="How long the incident lasts.")] = 20,
     seed: Annotated[int, typer.Option("--seed", help="Where everything random starts from.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the final numbers as JSON and nothing else.")] = False,
 ) -> None:

@@ -6,9 +6,13 @@ The end of a stream without a `close_notify` is an error here, so that a body cu
 from __future__ import annotations
 
 import ssl
-from typing import Any
+import threading
+from typing import Any, Final
 
 from resilient_client.wire.sockets import READ_SIZE, Stream
+
+
+_offering: Final = threading.Lock()
 
 
 class TlsStream:
@@ -16,11 +20,13 @@ class TlsStream:
 
     __slots__ = ("_incoming", "_inner", "_object", "_outgoing")
 
-    def __init__(self, inner: Stream, context: ssl.SSLContext, server_hostname: str) -> None:
+    def __init__(self, inner: Stream, context: ssl.SSLContext, server_hostname: str, alpn: list[str]) -> None:
         self._inner = inner
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
+        with _offering:  # the offer is copied from the context here, and another client may share the context
+            context.set_alpn_protocols(alpn)
+            self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
 
     async def handshake(self, until: float) -> None:
         """Agree on keys; raises `ssl.SSLError`, `Expired` or `OSError`."""
@@ -96,8 +102,10 @@ class TlsStream:
         return self._object if name == "ssl_object" else self._inner.info(name)
 
 
-async def start_tls(stream: Stream, context: ssl.SSLContext, server_hostname: str, until: float) -> TlsStream:
-    """Return `stream` encrypted, the peer's certificate checked as `context` says."""
-    encrypted = TlsStream(stream, context, server_hostname)
+async def start_tls(
+    stream: Stream, context: ssl.SSLContext, server_hostname: str, alpn: list[str], until: float
+) -> TlsStream:
+    """Return `stream` encrypted, the peer's certificate checked as `context` says, `alpn` offered."""
+    encrypted = TlsStream(stream, context, server_hostname, alpn)
     await encrypted.handshake(until)
     return encrypted
