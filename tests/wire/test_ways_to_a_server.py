@@ -88,15 +88,20 @@ def test_a_refused_client_certificate_is_a_tls_failure(request_):
     context = CERTIFICATES.server_context("valid", http2=False, client_certificate=True)
     listener = socket.create_server(("127.0.0.1", 0))
 
+    answered = threading.Event()
+
     def serve():
         raw, _ = listener.accept()
-        with raw, contextlib.suppress(OSError), context.wrap_socket(raw, server_side=True) as tls:
-            tls.recv(65536)
+        with context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False) as tls:
+            with contextlib.suppress(OSError):
+                tls.do_handshake()
+            answered.wait(10)  # closing with the request unread would reset the connection, and the alert with it
 
     thread = threading.Thread(target=serve)
     thread.start()
     url = f"https://localhost:{listener.getsockname()[1]}/"
     result = request_("GET", url, verify=CERTIFICATES.client_context(), policy=Policy())
+    answered.set()
     thread.join()
     listener.close()
     assert (result.kind, len(result.attempts)) == (FailureKind.TLS, 1), result.explain()
