@@ -51,9 +51,12 @@ def asynchronous(at_once: int, *, ours: int, theirs: int, rounds: int = 3) -> di
 def blocking(threads: int, *, count: int, rounds: int = 3) -> dict[str, float]:
     """Return medians for `threads` threads."""
     rates: dict[str, list[float]] = {"ours": [], "httpx": [], "ours cpu": [], "httpx cpu": []}
-    with quick_server() as url, Client("bench", base_url=url, policy=POLICY) as client, httpx.Client(
-        base_url=url
-    ) as bare, ThreadPoolExecutor(threads) as pool:
+    with (
+        quick_server() as url,
+        Client("bench", base_url=url, policy=POLICY) as client,
+        httpx.Client(base_url=url) as bare,
+        ThreadPoolExecutor(threads) as pool,
+    ):
         for _ in range(rounds + 1):
             for name, get in (("ours", client.get), ("httpx", bare.get)):
                 started, cpu = time.perf_counter(), time.process_time()

@@ -170,7 +170,7 @@ class BaseClient:
         if policy.breaker is not None:
             for circuit in kernels.circuits(policy.breaker).all():
                 calls, failures = circuit.counts(now)
-                circuits[circuit.key] = CircuitState(circuit.state, calls, failures, circuit.opens_again_in(now))
+                circuits[circuit.key] = CircuitState(circuit.state, calls, failures, circuit.next_probe_in(now))
         permits = kernels.permits(policy.bulkhead) if policy.bulkhead is not None else None
         budget = policy.retry.budget if policy.retry is not None else None
         return ClientState(

@@ -166,7 +166,11 @@ class Wire(Protocol):
 
 @dataclass(slots=True)
 class Outcome:
-    """How one attempt ended. `kind` is None for an answer that was expected."""
+    """How one attempt ended. `kind` is None for an answer that was expected.
+
+    `cut_short`: the call's deadline took a good part of the attempt's time. `shut_for`: for so many seconds a policy
+    below will let nothing through, so that waiting less is of no use.
+    """
 
     kind: FailureKind | None
     message: str = ""
@@ -179,6 +183,7 @@ class Outcome:
     stale: bool = False
     cut_short: bool = False
     retry_after: float | None = None
+    shut_for: float = 0.0
     cause: BaseException | None = field(default=None, repr=False)
 
     @classmethod

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, Literal, NoReturn, TypeAlias
+from typing import Any, Generic, Literal, NoReturn, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
@@ -130,7 +130,7 @@ class Success(Generic[T]):
     elapsed: float
     attempts: tuple[Attempt, ...]
     method: str = "GET"
-    value: T = field(default=None)  # type: ignore[assignment]
+    value: T = field(default=cast("Any", None))
     ok: Literal[True] = field(default=True, init=False)
 
     @property

@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path[:0] = [
-    str(Path(__file__).parent),
-    str(Path(__file__).parent / "semantics"),
-    str(Path(__file__).parent / "wire"),
-]
-
 import worlds
 
 

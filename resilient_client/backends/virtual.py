@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Coroutine, Generator
 from contextvars import Context, copy_context
 from math import inf
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from resilient_client import ambient
 
@@ -112,7 +112,7 @@ class Flow(Generic[T]):
             raise RuntimeError("the flow is still running")
         if self._error is not None:
             raise self._error
-        return self._value  # type: ignore[return-value]
+        return cast("T", self._value)
 
     def __await__(self) -> Generator[FlowWaker, None, T]:
         if not self.done:

@@ -25,6 +25,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pybreaker
@@ -152,10 +153,15 @@ class Relay(pybreaker.CircuitBreakerListener):
         self._pending: list[Callable[[pybreaker.CircuitBreakerListener], object]] = []
         self._broken: set[int] = set()
 
-    def state_change(self, cb: pybreaker.CircuitBreaker, old_state: object, new_state: object) -> None:
+    def state_change(
+        self,
+        cb: pybreaker.CircuitBreaker,
+        old_state: pybreaker.CircuitBreakerState | None,
+        new_state: pybreaker.CircuitBreakerState,
+    ) -> None:
         """Remember a change of state."""
         if self.listeners:
-            self._pending.append(lambda listener: listener.state_change(cb, old_state, new_state))  # type: ignore[arg-type]
+            self._pending.append(lambda listener: listener.state_change(cb, old_state, new_state))
 
     def outcome(self, machine: pybreaker.CircuitBreaker, failure: Exception | None) -> None:
         """Remember how a call ended."""
@@ -359,9 +365,13 @@ class Circuit:
             self._window.move_to(now)
             return self._window.calls, self._window.failures
 
-    def opens_again_in(self, now: float) -> float | None:
+    def next_probe_in(self, now: float) -> float | None:
         """Return the seconds to the next probe, or None when it is not open."""
         return max(0.0, self._open_until - now) if self._state == OPEN else None
+
+    def shut_for(self, now: float) -> float:
+        """Return for how many seconds it will let nothing through, as far as anyone can tell."""
+        return inf if self._state == ISOLATED else self.next_probe_in(now) or 0.0
 
     def after_fork(self) -> None:
         """Start a new lock in a forked child and forget probes that run in the parent."""
@@ -439,6 +449,7 @@ def breaker_layer(proceed: Handler, circuits: Circuits, clock: Callable[[], floa
             call.stopped = StopReason.REJECTED
             return Outcome(FailureKind.CIRCUIT_OPEN, admission.message, sent=False, retry_after=admission.retry_after)
         verdict: bool | None = None
+        outcome: Outcome | None = None
         try:
             outcome = await proceed(call)
             verdict = failed(outcome)
@@ -446,5 +457,7 @@ def breaker_layer(proceed: Handler, circuits: Circuits, clock: Callable[[], floa
         finally:
             now = clock()
             circuit.record(admission, verdict, now - started, now)
+            if outcome is not None and verdict:
+                outcome.shut_for = circuit.shut_for(now)
 
     return through_breaker

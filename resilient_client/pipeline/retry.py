@@ -7,7 +7,7 @@ whose state is per thread and which knows neither deadline nor budget, is not ru
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from tenacity import Future, RetryCallState
 
@@ -92,7 +92,10 @@ class Decider:
         wait = self._backoff(outcome, state)
         if settings.stop(state) if settings.stop and state else self.tries >= settings.max_attempts:
             return StopReason.MAX_ATTEMPTS
-        return self._fit(wait, outcome.retry_after, call.deadline - now)
+        fitted = self._fit(wait, outcome.retry_after, call.deadline - now)
+        if not isinstance(fitted, StopReason) and fitted < outcome.shut_for:
+            return StopReason.REJECTED  # the circuit opened on this failure: the next attempt would meet it
+        return fitted
 
     def _backoff(self, outcome: Outcome, state: RetryCallState | None) -> float:
         settings = self._settings
@@ -115,7 +118,7 @@ class Decider:
         return wait
 
     def _tenacity_state(self, outcome: Outcome, now: float) -> RetryCallState:
-        state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
+        state = RetryCallState(cast("Any", None), None, (), {})  # there is no engine
         state.start_time = self._call.started
         state.attempt_number = self.tries
         state.outcome = Future.construct(self.tries, result_of(self._call, outcome, now), has_exception=False)

@@ -1,8 +1,8 @@
 """Test code that calls services: a server that fails as told, and a world in which time is virtual.
 
 `FaultServer` answers over real sockets on loopback; `VirtualWorld` plays the same scripts in memory, in no time. Both
-are written with the steps of `resilient_client.testing.steps` and keep the same journal. Nothing is imported before it is
-asked for: pytest loads this package in every run, for its fixtures.
+are written with the steps of `resilient_client.testing.steps` and keep the same journal. Nothing is imported before it
+is asked for: pytest loads this package in every run, for its fixtures.
 """
 
 from importlib import import_module

@@ -6,231 +6,80 @@ scenario of minutes takes milliseconds and gives the same result each time.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Coroutine, Iterator
-from math import inf
+import weakref
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from resilient_client.async_client import AsyncClient
 from resilient_client.backends.virtual import Flow, VirtualBackend
 from resilient_client.client import Client
-from resilient_client.exchange import Answer, Exchanged, Limits, Url, WireError, WireRequest
-from resilient_client.headers import Headers
+from resilient_client.exchange import Limits, Url, WireError
 from resilient_client.pipeline import Kernels
 from resilient_client.policy import Policy
 from resilient_client.result import FailureKind
-from resilient_client.testing import steps
 from resilient_client.testing.defaults import add_defaults
-from resilient_client.testing.journal import Journal, Seen
-from resilient_client.testing.script import (
-    Close,
-    Data,
-    End,
-    GoAway,
-    Head,
-    Move,
-    Pause,
-    Raw,
-    Received,
-    Reset,
-    Route,
-    Script,
-)
+from resilient_client.testing.journal import Journal
+from resilient_client.testing.script import Route, Script
+from resilient_client.testing.virtual_stream import VirtualStream
+from resilient_client.wire.connect import Connector
+from resilient_client.wire.httpx_wire import AsyncioHttpxWire, AsyncioTransport
+from resilient_client.wire.pool import Pool
+from resilient_client.wire.sockets import ChunkSource
+from resilient_client.wire.sockets.blocking import BlockingNetwork
+from resilient_client.wire.tls_settings import TlsSettings
 
 T = TypeVar("T")
 
-KEEPALIVE = 4.0
+
+class VirtualNetwork(BlockingNetwork):
+    """What the wire asks of a network besides connecting."""
+
+    def iterate(self, chunks: Iterable[bytes] | AsyncIterable[bytes], until: float) -> ChunkSource:
+        """Return the pieces of a body of either kind."""
+        if isinstance(chunks, AsyncIterable):
+            return VirtualChunks(aiter(chunks))
+        return super().iterate(chunks, until)
 
 
-class Connection:
-    """A pretended connection: its number, and whether the far side still has it."""
+class VirtualChunks:
+    """A body from an asynchronous iterator that waits in virtual time."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.alive = True
-        self.idle_until = inf
+    def __init__(self, iterator: AsyncIterator[bytes]) -> None:
+        self._iterator = iterator
 
-
-class VirtualWire:
-    """Plays a script for the clients of one virtual world."""
-
-    def __init__(self, backend: VirtualBackend, script: Script, journal: Journal) -> None:
-        self._backend = backend
-        self._script = script
-        self._journal = journal
-        self._idle: dict[str, list[Connection]] = {}
-        self.up = True
-        self.connecting_takes = 0.0
-
-    async def send(
-        self,
-        request: WireRequest,
-        limits: Limits,
-        *,
-        fresh: bool,
-        on_hop: Callable[[Exchanged], None],  # noqa: ARG002 - auth flows belong to the wire that knows them
-    ) -> Answer:
-        """Play the step that the script has for `request`."""
-        connection, reused = await self._connect(request.url, limits, fresh=fresh)
-        body = await _collect(request)
-        if reused and not connection.alive:
-            raise WireError(
-                FailureKind.RESET, "the connection ended before an answer", sent=True, reused=True, stale=True
-            )
-        seen, moves = self._receive(request, body, connection)
-        play = Play(self, seen, moves, limits, connection, request.url.origin)
-        try:
-            status, headers = await play.head(reused=reused)
-        except BaseException:
-            play.abort()
-            raise
-        return Answer(status, headers, play, reused)
-
-    async def _connect(self, url: Url, limits: Limits, *, fresh: bool) -> tuple[Connection, bool]:
-        idle = self._idle.setdefault(url.origin, [])
-        while idle and not fresh:
-            connection = idle.pop()
-            if connection.idle_until >= self._backend.now():
-                return connection, True
-        if self.connecting_takes:
-            await self._pass(self.connecting_takes, limits.connect_until)
-            if self._backend.now() >= limits.connect_until:
-                raise WireError(limits.expired(FailureKind.CONNECT_TIMEOUT), "no connection in time", sent=False)
-        if not self.up:
-            raise WireError(FailureKind.CONNECT, "refused", sent=False)
-        return Connection(self._journal.connection_opened()), False
-
-    def _receive(self, request: WireRequest, body: bytes, connection: Connection) -> tuple[Seen, Iterator[Move]]:
-        headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers])
-        path = request.url.target.partition("?")[0]
-        step, number = self._script.choose(request.method, path, connection.number)
-        received = Received(
-            request.method, request.url.target, headers, body, number, connection.number, size=len(body), chunks=1
-        )
-        seen = self._journal.request_begun(received, at=self._backend.now())
-        return seen, iter((step or steps.status(404))(received))
-
-    async def _pass(self, seconds: float, until: float) -> None:
-        """Let `seconds` pass, but not beyond `until`."""
-        waker = self._backend.waker()
-        await self._backend.wait(waker, min(self._backend.now() + seconds, until))
-
-    async def pause(self, seconds: float, limits: Limits, message: str, *, reused: bool = False) -> None:
-        """Let the far side think; raises when the client's patience ends first."""
-        if seconds <= 0:
-            limits.check(FailureKind.READ_TIMEOUT)
-            return
-        silent_until = limits.silence_until(limits.read)
-        await self._pass(seconds, silent_until)
-        if self._backend.now() >= silent_until:
-            raise WireError(limits.expired(FailureKind.READ_TIMEOUT), message, sent=True, reused=reused)
-
-    def answered(self, seen: Seen, status: int) -> None:
-        """Note the status of an answer."""
-        self._journal.answered(seen, status)
-
-    def broken(self, seen: Seen, *, by_client: bool) -> None:
-        """Note the end of an exchange that was not a whole one; its connection is gone."""
-        self._journal.request_ended(seen, aborted=by_client)
-
-    def whole(self, seen: Seen, connection: Connection, origin: str) -> None:
-        """Note the end of a whole exchange and keep its connection if it can be used again."""
-        self._journal.request_ended(seen)
-        if connection.alive:
-            connection.idle_until = self._backend.now() + KEEPALIVE
-            self._idle.setdefault(origin, []).append(connection)
-
-    def close_idle(self) -> None:
-        """Have the far side hang up on idle connections, as a server does that the client has not noticed yet."""
-        for connections in self._idle.values():
-            for connection in connections:
-                connection.alive = False
-
-    async def close(self) -> None:
-        """Forget the connections."""
-        self._idle.clear()
+    async def next(self) -> bytes | None:
+        """Return the next piece."""
+        return await anext(self._iterator, None)
 
 
-class Play:
-    """One step being played; it is also the body of its answer."""
+class VirtualConnector(Connector):
+    """Connects to the far side, https included: in memory there is nobody to hide from."""
 
-    def __init__(
-        self, wire: VirtualWire, seen: Seen, moves: Iterator[Move], limits: Limits, connection: Connection, origin: str
-    ) -> None:
-        self._wire = wire
-        self._seen = seen
-        self._moves = moves
-        self._limits = limits
-        self._connection = connection
-        self._origin = origin
-        self._promised: int | None = None
-        self._hung_up = False
-        self._came = 0
-        self._over = False
+    def __init__(self, world: VirtualWorld) -> None:
+        super().__init__(VirtualNetwork(), TlsSettings())
+        self._world = weakref.proxy(world)
 
-    def _next(self) -> Move:
-        return next(self._moves, Close())
-
-    async def head(self, *, reused: bool) -> tuple[int, Headers]:
-        """Play to the head of the answer."""
-        while True:
-            move = self._next()
-            if isinstance(move, Pause):
-                await self._wire.pause(move.seconds, self._limits, "the far side was silent", reused=reused)
-            elif isinstance(move, Head):
-                self._wire.answered(self._seen, move.status)
-                headers = Headers(move.headers)
-                length = headers.get("content-length")
-                self._promised = int(length) if length is not None and length.isdigit() else None
-                return move.status, headers
-            elif isinstance(move, (Close, Reset, GoAway)):
-                self._hung_up = True
-                raise WireError(
-                    FailureKind.RESET, "the connection ended before an answer", sent=True, reused=reused, stale=reused
-                )
-            elif isinstance(move, Raw):
-                raise WireError(FailureKind.PROTOCOL, "the answer is not HTTP", sent=True, reused=reused)
-
-    async def read(self) -> bytes:
-        """Play to the next piece of the body."""
-        while not self._over:
-            move = self._next()
-            if isinstance(move, Pause):
-                await self._wire.pause(move.seconds, self._limits, "the far side was silent")
-            elif isinstance(move, Data):
-                self._limits.check(FailureKind.READ_TIMEOUT)
-                self._came += len(move.content)
-                if move.content:
-                    return move.content
-            elif isinstance(move, End) and self._promised in {None, self._came}:
-                self._end()
-            else:
-                self._hung_up = True
-                self.abort()
-                raise WireError(FailureKind.TRUNCATED, "the connection ended inside the body", sent=True)
-        return b""
-
-    def _end(self) -> None:
-        self._over = True
-        if isinstance(next(self._moves, None), (Close, Reset, GoAway)):
-            self._connection.alive = False
-        self._wire.whole(self._seen, self._connection, self._origin)
-
-    def abort(self) -> None:
-        """Let go of the exchange; its connection is closed."""
-        if not self._over:
-            self._over = True
-            self._wire.broken(self._seen, by_client=not self._hung_up)
-
-
-async def _collect(request: WireRequest) -> bytes:
-    chunks = request.body.chunks()
-    if isinstance(chunks, AsyncIterable):
-        return b"".join([chunk async for chunk in chunks])
-    return b"".join(chunks)
+    async def open(self, origin: Url, limits: Limits) -> VirtualStream:
+        """Return a new connection, after as long as connecting takes."""
+        backend = self._world.backend
+        if self._world.connecting_takes:
+            connected = backend.now() + self._world.connecting_takes
+            await backend.wait(backend.waker(), min(connected, limits.connect_until))
+            if backend.now() < connected or connected >= limits.connect_until:
+                kind = limits.expired(FailureKind.CONNECT_TIMEOUT)
+                raise WireError(kind, f"no connection to {origin.origin} in time", sent=False)
+        if not self._world.accepting:
+            raise WireError(FailureKind.CONNECT, f"{origin.origin} refused", sent=False)
+        stream = VirtualStream(backend, self._world.script, self._world.journal)
+        self._world.streams.add(stream)
+        return stream
 
 
 class VirtualWorld:
-    """Virtual time, a scripted far side, and clients that live there. `seed` fixes every random choice."""
+    """Virtual time, a scripted far side, and clients that live there. `seed` fixes every random choice.
+
+    `connecting_takes` is how long each new connection takes, in seconds (0).
+    """
 
     url = "http://far.side"
 
@@ -239,7 +88,9 @@ class VirtualWorld:
         self.script = Script()
         add_defaults(self.script)
         self.journal = Journal()
-        self.wire = VirtualWire(self.backend, self.script, self.journal)
+        self.connecting_takes = 0.0
+        self.accepting = True
+        self.streams: weakref.WeakSet[VirtualStream] = weakref.WeakSet()
 
     def on(self, route: str, *these: Any, **options: Any) -> Route:
         """Script a route; see `Script.on`."""
@@ -247,14 +98,20 @@ class VirtualWorld:
 
     def client(self, name: str = "far-side", **options: Any) -> Client:
         """Return a blocking client of this world: its calls run every flow until they have their result."""
-        return Client(name, backend=self.backend, wire=self.wire, **self._with_kernels(options))
+        return Client(name, **self._inside(options))
 
     def async_client(self, name: str = "far-side", **options: Any) -> AsyncClient:
         """Return an asynchronous client of this world; await it inside `run` or `spawn`."""
-        return AsyncClient(name, backend=self.backend, wire=self.wire, **self._with_kernels(options))
+        return AsyncClient(name, **self._inside(options))
 
-    def _with_kernels(self, options: dict[str, Any]) -> dict[str, Any]:
-        chosen = {"base_url": self.url, **options}
+    def _inside(self, options: dict[str, Any]) -> dict[str, Any]:
+        pool = Pool(VirtualConnector(self), clock=self.backend.now)
+        chosen = {
+            "base_url": self.url,
+            **options,
+            "backend": self.backend,
+            "wire": AsyncioHttpxWire(AsyncioTransport(pool)),
+        }
         if chosen.get("kernels") is None:
             chosen["kernels"] = Kernels(chosen.get("policy") or Policy(), randomness=self.backend.random)
         return chosen
@@ -286,14 +143,15 @@ class VirtualWorld:
         return self.backend.now()
 
     def down(self) -> None:
-        """Refuse connections, and hang up on those there are."""
-        self.wire.up = False
-        self.wire.close_idle()
+        """Refuse connections, and drop those there are."""
+        self.accepting = False
+        self.close_idle()
 
     def up(self) -> None:
         """Accept connections again."""
-        self.wire.up = True
+        self.accepting = True
 
     def close_idle(self) -> None:
-        """Hang up on idle connections without the client noticing."""
-        self.wire.close_idle()
+        """Drop the connections there are without the clients noticing before they ask."""
+        for stream in list(self.streams):
+            stream.lose()

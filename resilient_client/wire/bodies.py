@@ -7,7 +7,7 @@ import io
 import json as jsonlib
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx
 
@@ -154,7 +154,7 @@ class RequestStream(httpx.SyncByteStream, httpx.AsyncByteStream):
         self.body = body
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self.body.chunks()  # type: ignore[misc] # a blocking client takes no asynchronous body
+        yield from cast("Iterable[bytes]", self.body.chunks())  # a blocking client takes no asynchronous body
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pieces = self.body.chunks()

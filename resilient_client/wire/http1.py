@@ -97,7 +97,7 @@ class Http1Connection:
         view = memoryview(data)
         while view:
             limits.check(FailureKind.WRITE_TIMEOUT)
-            count = await self._stream.send(view, limits.silence_until(limits.write))  # type: ignore[arg-type]
+            count = await self._stream.send(view, limits.silence_until(limits.write))
             self._sent = True
             view = view[count:]
 
@@ -172,7 +172,8 @@ class Http1Connection:
             return self._error(FailureKind.TRUNCATED, f"the connection ended inside the body ({problem})")
         if problem.error_status_hint == 431:
             return self._error(FailureKind.TOO_LARGE, f"the head of the answer is larger than {MAX_HEAD} bytes")
-        return self._error(FailureKind.PROTOCOL, f"the answer is not valid HTTP/1.1: {problem}")
+        why = str(problem).replace("bytearray(b", "(b")
+        return self._error(FailureKind.PROTOCOL, f"the answer is not valid HTTP/1.1: {why}")
 
     # Between exchanges.
 

@@ -102,7 +102,7 @@ class Http2Connection:
                 self._something_to_write.clear()
                 data = memoryview(self.h2.data_to_send())
                 while data:
-                    data = data[await self.stream.send(data, inf) :]  # type: ignore[arg-type]
+                    data = data[await self.stream.send(data, inf) :]
                 if not self._something_to_write.is_set():
                     self._written.set()
                     for stream in self.streams.values():

@@ -11,7 +11,7 @@ Rules it keeps:
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
@@ -73,10 +73,18 @@ class Lease(Protocol):
 class Pool:
     """Connections of one client, for threads or for tasks, depending on the connector's network."""
 
-    def __init__(self, connector: Connector, *, keepalive: float = KEEPALIVE, max_idle: int = MAX_IDLE) -> None:
+    def __init__(
+        self,
+        connector: Connector,
+        *,
+        keepalive: float = KEEPALIVE,
+        max_idle: int = MAX_IDLE,
+        clock: Callable[[], float] = now,
+    ) -> None:
         self._connector = connector
         self._keepalive = keepalive
         self._max_idle = max_idle
+        self._clock = clock
         self._lock = threading.Lock()
         self._idle: dict[Key, list[Http1Connection]] = {}
         self._closed = False
@@ -130,7 +138,7 @@ class Pool:
                 connection = idle.pop()
                 if not idle:
                     del self._idle[key]
-            if connection.idle_until >= now() and connection.reusable:
+            if connection.idle_until >= self._clock() and connection.reusable:
                 return connection
             connection.abort()
 
@@ -149,7 +157,7 @@ class Pool:
             lease.abort()
             return
         assert isinstance(lease, Http1Connection)  # noqa: S101 - only whole connections finish with True
-        lease.idle_until = now() + self._keepalive
+        lease.idle_until = self._clock() + self._keepalive
         with self._lock:
             idle = self._idle.setdefault(key, [])
             if self._closed:
@@ -165,7 +173,7 @@ class Pool:
         """Take out what is too old anywhere, so that origins called once do not keep their connections for ever."""
         if len(self._idle) == 1:
             return []
-        moment = now()
+        moment = self._clock()
         old: list[Http1Connection] = []
         for key in [key for key, idle in self._idle.items() if idle and idle[-1].idle_until < moment]:
             old += self._idle.pop(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import unquote
 
 import httpx
@@ -117,7 +117,7 @@ class Base:
 
 def _with_params(url: Url, params: Params) -> Url:
     try:
-        merged = httpx.URL(str(url)).copy_merge_params(httpx.QueryParams(params))  # type: ignore[arg-type]
+        merged = httpx.URL(str(url)).copy_merge_params(httpx.QueryParams(cast("Any", params)))
     except (TypeError, ValueError, AttributeError) as problem:
         raise TypeError(f"params={type(params).__name__}: give a mapping or pairs of names and values") from problem
     return Url(url.scheme, url.host, url.port, merged.raw_path.decode("ascii"))

@@ -43,10 +43,8 @@ def test_importing_the_entry_point_does_not_need_the_extra():
 
 
 def test_importing_the_commands_imports_neither_the_demo_nor_the_paired_server():
-    code = (
-        "import resilient_client.cli.app, sys;"
-        "print([name for name in sys.modules if name in ('resilient_client.cli.demo.live', 'resilient_client.testing')])"
-    )
+    late = ("resilient_client.cli.demo.live", "resilient_client.testing")
+    code = f"import resilient_client.cli.app, sys; print([name for name in {late} if name in sys.modules])"
     assert python(code).stdout == "[]\n"
 
 

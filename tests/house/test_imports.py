@@ -123,9 +123,9 @@ def test_importing_the_package_does_not_import(heavy):
 
 
 def test_public_names_are_pinned():
-    assert sorted(resilient_client.__all__) == sorted(
-        "AsyncClient Attempt Breaker Bulkhead CallFailed CircuitState Client ClientClosed ClientState ConfigError Failure "
-        "FailureKind Headers Kernels Policy ResilientClientError Result Retry RetryBudget StopReason Success Timeouts "
-        "deadline".split()
-    )
+    assert sorted(resilient_client.__all__) == [
+        *("AsyncClient", "Attempt", "Breaker", "Bulkhead", "CallFailed", "CircuitState", "Client", "ClientClosed"),
+        *("ClientState", "ConfigError", "Failure", "FailureKind", "Headers", "Kernels", "Policy"),
+        *("ResilientClientError", "Result", "Retry", "RetryBudget", "StopReason", "Success", "Timeouts", "deadline"),
+    ]
     assert all(hasattr(resilient_client, name) for name in resilient_client.__all__)

@@ -20,6 +20,7 @@ from resilient_client import (
     FailureKind,
     Kernels,
     Policy,
+    Retry,
     StopReason,
     Timeouts,
     deadline,
@@ -107,17 +108,30 @@ def test_an_open_circuit_rejects_and_says_when_to_come_back(virtual):
 
 
 def test_a_rejection_is_never_retried(virtual):
+    client = virtual.client()
+    client.breaker().isolate()
+    assert len(client.get("/").attempts) == 1
+
+
+def test_a_retry_that_would_meet_the_circuit_its_failure_opened_is_not_waited_for(virtual):
     virtual.on("/", status(500))
-    client = virtual.client(policy=Policy(breaker=Breaker(consecutive=1)))
+    client = virtual.client(policy=Policy(breaker=Breaker(consecutive=2)))
     result = client.get("/")
-    assert [str(attempt.kind) for attempt in result.attempts] == ["server_error", "circuit_open"]
-    assert result.kind is FailureKind.CIRCUIT_OPEN
+    assert (result.kind, result.status, len(result.attempts)) == (FailureKind.SERVER_ERROR, 500, 2)
+    assert (result.stopped, result.attempts[-1].wait) == (StopReason.REJECTED, 0)
+
+
+def test_a_retry_whose_wait_is_longer_than_the_circuit_is_open_becomes_its_probe(virtual):
+    virtual.on("/", status(500), then=ok())
+    retry = Retry(wait_initial=3, wait_max=3, jitter="none")
+    client = virtual.client(policy=Policy(retry=retry, breaker=Breaker(consecutive=1, open_for=2)))
+    assert client.get("/").ok
 
 
 def test_open_for_doubles_per_reopening_up_to_the_maximum():
     one, now, waits = open_circuit(open_for=5, open_max=30), 0.0, []
     for _ in range(5):
-        waits.append(one.opens_again_in(now))
+        waits.append(one.next_probe_in(now))
         now += waits[-1]
         play(one, "F", start=now)
     assert waits == pytest.approx([5, 10, 20, 30, 30])
@@ -127,7 +141,7 @@ def test_jitter_takes_at_most_a_tenth_off():
     for chance in (0.0, 0.5, 0.999):
         one = Circuit("k", Breaker(consecutive=1, open_for=10), lambda chance=chance: chance)
         play(one, "F")
-        assert 9 <= one.opens_again_in(0.0) <= 10
+        assert 9 <= one.next_probe_in(0.0) <= 10
 
 
 def test_closing_resets_the_doubling():
@@ -136,7 +150,7 @@ def test_closing_resets_the_doubling():
     play(one, "S", start=15)
     assert one.state == "closed"
     play(one, "F", start=16)
-    assert one.opens_again_in(16) == pytest.approx(5)
+    assert one.next_probe_in(16) == pytest.approx(5)
 
 
 def test_half_open_lets_as_many_probes_through_as_allowed():

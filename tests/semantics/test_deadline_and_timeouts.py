@@ -32,7 +32,7 @@ def test_attempt_bounds_one_attempt_with_its_body_and_is_retried(virtual):
 
 def test_connect_bounds_connecting_and_is_retried(virtual):
     virtual.on("/", ok())
-    virtual.inner.wire.connecting_takes = 5.0
+    virtual.inner.connecting_takes = 5.0
     result = virtual.client(policy=Policy(timeouts=Timeouts(connect=1), retry=FAST)).get("/")
     assert kinds(result) == ["connect_timeout"] * 3
     assert result.elapsed == pytest.approx(3.0)

@@ -205,7 +205,9 @@ def test_a_forged_second_answer_does_not_reach_the_next_caller(wire):
     wire.journal.assert_connections(2)
 
 
-@pytest.mark.parametrize("body", [status(503, b"not gzip", headers=[("Content-Encoding", "gzip")]), status(503, b"x" * 99)])
+@pytest.mark.parametrize(
+    "body", [status(503, b"not gzip", headers=[("Content-Encoding", "gzip")]), status(503, b"x" * 99)]
+)
 def test_a_failure_whose_body_is_no_good_is_still_what_its_status_says(world, body):
     world.on("/", body)
     client = world.client(policy=policy(max_body=50, retry=None))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resilient_client import Breaker, Policy, Retry, RetryBudget, StopReason
+from resilient_client import Policy, Retry, RetryBudget, StopReason
 from resilient_client.pipeline.budget import Budget
 from resilient_client.testing import VirtualWorld
 from resilient_client.testing.steps import chance, ok, status

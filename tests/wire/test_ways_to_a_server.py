@@ -14,7 +14,7 @@ from proxy_side import running
 from resilient_client import AsyncClient, Client, ConfigError, FailureKind, Policy, Retry, Timeouts
 from resilient_client.testing import FaultServer
 from resilient_client.testing.certificates import CERTIFICATES
-from resilient_client.testing.steps import echo, hang, ok, require_digest, status
+from resilient_client.testing.steps import echo, hang, require_digest, status
 
 ONCE = Policy(retry=None)
 

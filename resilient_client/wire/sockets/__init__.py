@@ -27,7 +27,7 @@ class Stream(Protocol):
         """Return the next bytes, empty at the end of the stream; raises `Expired` or `OSError`."""
         ...
 
-    async def send(self, data: bytes, until: float) -> int:
+    async def send(self, data: bytes | memoryview, until: float) -> int:
         """Hand over what fits of `data` and return how many bytes; raises `Expired` or `OSError`."""
         ...
 

@@ -55,7 +55,7 @@ class BlockingStream:
                 except BlockingIOError:
                     continue
 
-    async def send(self, data: bytes, until: float) -> int:
+    async def send(self, data: bytes | memoryview, until: float) -> int:
         """Block until some of `data` was taken."""
         while True:
             try:

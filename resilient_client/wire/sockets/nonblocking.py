@@ -125,7 +125,7 @@ class AsyncioStream(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
-    async def send(self, data: bytes, until: float) -> int:
+    async def send(self, data: bytes | memoryview, until: float) -> int:
         """Hand over what the kernel takes, or one small piece and wait until it took that."""
         transport = self._transport
         if transport is None or transport.is_closing():

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from resilient_client.wire.sockets import READ_SIZE, Stream
 
-
 _offering: Final = threading.Lock()
 
 
@@ -54,7 +53,7 @@ class TlsStream:
             except ssl.SSLZeroReturnError:
                 return b""
 
-    async def send(self, data: bytes, until: float) -> int:
+    async def send(self, data: bytes | memoryview, until: float) -> int:
         """Encrypt and hand over some of `data`."""
         count = self._object.write(data[:READ_SIZE])
         await self._flush(until)
@@ -72,7 +71,7 @@ class TlsStream:
             return
         data = memoryview(self._outgoing.read())
         while data:
-            sent = await self._inner.send(data, until)  # type: ignore[arg-type]
+            sent = await self._inner.send(data, until)
             data = data[sent:]
 
     def abort(self) -> None:

@@ -1,0 +1,203 @@
+"""Wrong options are refused when they are given, by name and value, with what is allowed; nothing is sent."""
+
+import asyncio
+
+import pytest
+
+from resilient_client import (
+    AsyncClient,
+    Breaker,
+    Bulkhead,
+    Client,
+    ConfigError,
+    Kernels,
+    Policy,
+    Retry,
+    RetryBudget,
+    Timeouts,
+)
+
+NOT_NUMBERS = ("1", None, float("nan"), float("inf"), True, [], -1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "value"),
+    [
+        *(
+            (Timeouts, name, value)
+            for name in ("connect", "read", "write", "attempt", "total")
+            for value in ("1", 0, -1, True)
+        ),
+        *((Timeouts, name, float(value)) for name in ("connect", "total") for value in ("nan", "inf")),
+        *((Timeouts, "header", value) for value in ("", "a b", "x:", 5)),
+        *((Retry, "max_attempts", value) for value in (0, -1, 2.5, "3", None, True)),
+        *((Retry, name, value) for name in ("wait_initial", "wait_max", "max_retry_after") for value in NOT_NUMBERS),
+        *((Retry, "factor", value) for value in (0, 0.5, "2")),
+        *((Retry, "jitter", value) for value in ("half", None, 0.5)),
+        *((Retry, name, value) for name in ("wait", "stop", "retry") for value in (3, "later")),
+        *((Retry, "budget", value) for value in (10, True)),
+        *(
+            (RetryBudget, name, value)
+            for name in ("ratio", "burst", "min_per_second", "window")
+            for value in NOT_NUMBERS
+        ),
+        (RetryBudget, "window", 0),
+        *((Breaker, name, value) for name in ("failure_ratio", "slow_ratio") for value in (0, 1.5, -1, "x", True)),
+        *((Breaker, name, value) for name in ("min_calls", "probes", "closes_after") for value in (0, -1, 1.5, None)),
+        *((Breaker, name, value) for name in ("window", "open_for", "open_max") for value in (0, *NOT_NUMBERS)),
+        *((Breaker, "consecutive", value) for value in (0, 1.5)),
+        *((Breaker, "slow", value) for value in (0, -1)),
+        *((Breaker, "key", value) for value in ("host", None)),
+        *((Bulkhead, "max_concurrent", value) for value in (0, -1, 1.5, None)),
+        *((Bulkhead, "max_waiting", value) for value in (-1, 1.5, None)),
+        *((Bulkhead, "max_wait", value) for value in (0, -1, "1")),
+        *((Policy, "timeouts", value) for value in (None, 5, {})),
+        *((Policy, name, value) for name in ("retry", "breaker", "bulkhead") for value in (3, {}, False)),
+        *((Policy, "redirects", value) for value in (-1, 11, True, None)),
+        *((Policy, "max_body", value) for value in (-1, 1.5, None)),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(kind, option, value):
+    with pytest.raises(ConfigError) as refused:
+        kind(**{option: value})
+    message = str(refused.value)
+    assert option in message
+    assert "must be" in message
+    assert repr(value) in message
+
+
+@pytest.mark.parametrize("kind", [Timeouts, Retry, RetryBudget, Breaker, Bulkhead, Policy])
+def test_an_unknown_option_is_a_type_error(kind):
+    with pytest.raises(TypeError, match="retires"):
+        kind(retires=3)
+
+
+@pytest.mark.parametrize("kind", [Timeouts, Retry, RetryBudget, Breaker, Bulkhead, Policy])
+def test_options_are_given_by_name(kind):
+    with pytest.raises(TypeError):
+        kind(3)
+
+
+@pytest.mark.parametrize(
+    ("values", "both"),
+    [
+        (lambda: Timeouts(attempt=3, total=2), ("attempt=3", "total=2")),
+        (lambda: Retry(wait_initial=3, wait_max=2), ("wait_initial=3", "wait_max=2")),
+        (lambda: Breaker(open_for=9, open_max=8), ("open_for=9", "open_max=8")),
+    ],
+)
+def test_contradictions_name_both_sides(values, both):
+    with pytest.raises(ConfigError) as refused:
+        values()
+    assert all(part in str(refused.value) for part in both)
+
+
+def refused_by_a_client(error, match, **options):
+    for kind in (Client, AsyncClient):
+        with pytest.raises(error, match=match):
+            kind(**{"name": "orders", **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"name": ""}, ConfigError, "name=''"),
+        ({"name": None}, ConfigError, "name=None"),
+        ({"policy": {"retry": 3}}, TypeError, "policy="),
+        ({"kernels": object()}, TypeError, "kernels="),
+        ({"base_url": "orders"}, ConfigError, "url='orders': the scheme"),
+        ({"base_url": "ftp://orders"}, ConfigError, "the scheme must be http or https"),
+        ({"base_url": "http://"}, ConfigError, "no host"),
+        ({"base_url": "http://u:s3cret@orders"}, ConfigError, r"use auth=\(user, password\)"),
+        ({"base_url": "http://orders/?a=1"}, ConfigError, "no query"),
+        ({"base_url": "http://orders:99999"}, ConfigError, "1 to 65535"),
+        ({"base_url": 5}, TypeError, "base_url=5"),
+        ({"headers": {"a b": "c"}}, ValueError, "not a header name"),
+        ({"headers": {"a": 5}}, TypeError, r"headers\['a'\]: the value must be a str"),
+        ({"headers": "a: b"}, TypeError, "headers=str"),
+        ({"auth": 5}, TypeError, "auth=int"),
+        ({"verify": 5}, ConfigError, "verify=5"),
+        ({"verify": "/no/such/file"}, ConfigError, "no such file"),
+        ({"cert": "/no/such/file"}, ConfigError, "cert="),
+        ({"proxy": "ftp://proxy"}, ConfigError, "proxy="),
+        ({"proxy": 5}, TypeError, "proxy=5"),
+        ({"proxy": "http://p:1", "uds": "/s"}, ConfigError, "uds= and proxy="),
+        ({"trust_env": True}, ConfigError, "needs base_url"),
+        ({"retries": 3}, TypeError, "retries"),
+    ],
+)
+def test_a_client_refuses_what_it_cannot_mean(options, error, match):
+    refused_by_a_client(error, match, **options)
+
+
+def test_a_secret_in_a_refused_url_is_not_shown():
+    with pytest.raises(ConfigError) as refused:
+        Client("orders", base_url="http://user:s3cret@orders")
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"url": "orders"}, ConfigError, "needs a client with base_url"),
+        ({"url": None}, TypeError, "url=None"),
+        ({"method": "GET IT"}, ValueError, "not an HTTP method"),
+        ({"method": ""}, ValueError, "not an HTTP method"),
+        ({"method": "CONNECT"}, ValueError, "use proxy="),
+        ({"method": 5}, TypeError, "method=5"),
+        ({"json": {}, "data": {}}, TypeError, "json= and data= were both given"),
+        ({"content": b"", "json": {}}, TypeError, "content= and json="),
+        ({"content": 5}, TypeError, "content=int"),
+        ({"content": {"a": 1}}, TypeError, "content=dict"),
+        ({"data": b"raw"}, TypeError, "use content= for raw bytes"),
+        ({"json": {"a": object()}}, TypeError, "a object is not JSON"),
+        ({"json": float("nan")}, ValueError, "JSON"),
+        ({"params": 5}, TypeError, "params=int"),
+        ({"headers": [("a",)]}, TypeError, "headers="),
+        ({"policy": Retry()}, TypeError, "policy="),
+        ({"route": 5}, TypeError, "route=5"),
+        ({"expect": 200}, TypeError, "expect=200"),
+        ({"expect": set()}, ConfigError, "expect="),
+        ({"expect": {99}}, ConfigError, "expect="),
+        ({"expect": {"200"}}, ConfigError, "expect="),
+        ({"idempotency_key": 5}, TypeError, "idempotency_key=5"),
+        ({"idempotency_key": ""}, TypeError, "idempotency_key=''"),
+        ({"auth": 5}, TypeError, "auth=int"),
+        ({"timeout": 5}, TypeError, r"timeout=.*allowed are"),
+    ],
+)
+def test_a_call_refuses_what_it_cannot_mean(fault_server, options, error, match):
+    values = {"method": "GET", "url": f"{fault_server.url}/", **options}
+    with Client("orders") as client, pytest.raises(error, match=match):
+        client.request(**values)
+
+    async def asynchronous():
+        async with AsyncClient("orders") as client:
+            await client.request(**values)
+
+    with pytest.raises(error, match=match):
+        asyncio.run(asynchronous())
+    fault_server.journal.assert_requests(0)
+
+
+def test_an_asynchronous_body_needs_the_asynchronous_client(fault_server):
+    async def pieces():
+        yield b"x"
+
+    with Client("orders") as client, pytest.raises(TypeError, match="needs AsyncClient"):
+        client.post(f"{fault_server.url}/echo", content=pieces())
+
+
+def test_a_text_file_is_refused(fault_server, tmp_path):
+    (tmp_path / "f").write_text("x")
+    with Client("orders") as client, (tmp_path / "f").open() as handle, pytest.raises(TypeError, match="'rb'"):
+        client.post(f"{fault_server.url}/echo", content=handle)
+
+
+def test_clients_share_kernels_and_their_policy():
+    values = Policy(breaker=Breaker(min_calls=3))
+    first = Client("a", kernels=Kernels(values))
+    second = AsyncClient("b", kernels=first.kernels)
+    assert second.policy is first.policy is values
+    first.close()
+    asyncio.run(second.close())

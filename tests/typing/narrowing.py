@@ -1,0 +1,62 @@
+"""What type checkers make of results. Checked by mypy and pyright, never run; `assert_type` fails the check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_type
+
+from resilient_client import AsyncClient, Client, Failure, FailureKind, Result, Success
+
+
+@dataclass
+class Order:
+    id: int
+
+
+def truth_narrows(client: Client) -> None:
+    result = client.get("/orders/1")
+    assert_type(result, Success[None] | Failure)
+    if result:
+        assert_type(result, Success[None])
+    else:
+        assert_type(result, Failure)
+
+
+def comparing_ok_narrows(client: Client) -> None:
+    result = client.get("/orders/1")
+    if result.ok is True:
+        assert_type(result, Success[None])
+    else:
+        assert_type(result, Failure)
+
+
+def match_narrows(client: Client) -> str:
+    result = client.get("/orders/1", params={"a": "1"}, expect={200, 404})
+    match result:
+        case Success(status=404):
+            return "none"
+        case Success():
+            assert_type(result, Success[None])
+            return result.text
+        case Failure(kind=FailureKind.CIRCUIT_OPEN):
+            return "later"
+        case Failure() as failure:
+            assert_type(failure, Failure)
+            return failure.explain()
+
+
+def decode_gives_the_type(client: Client) -> None:
+    assert_type(client.get("/orders/1", decode=Order).unwrap().value, Order)
+    assert_type(client.get("/orders", decode=list[Order]).unwrap().value, list[Order])
+    assert_type(client.get("/orders/1").unwrap().decode(Order), Order)
+
+
+async def the_same_when_awaited(client: AsyncClient) -> None:
+    result = await client.post("/orders", json=Order(1), idempotency_key=True, decode=Order)
+    assert_type(result, Success[Order] | Failure)
+    if result:
+        assert_type(result.value, Order)
+
+
+def results_can_be_passed_on(result: Result[Order]) -> Order | None:
+    return result.value if result else None
