@@ -36,7 +36,7 @@ lint: $(VENV)/dev
 
 types: $(VENV)/dev
 	$(BIN)/mypy
-	$(BIN)/basedpyright --warnings
+	$(BIN)/basedpyright --warnings --pythonpath $(BIN)/python
 
 docs: $(VENV)/dev
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html

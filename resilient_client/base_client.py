@@ -10,8 +10,8 @@ from resilient_client.backends import Backend
 from resilient_client.errors import ClientClosed, ConfigError
 from resilient_client.exchange import Wire
 from resilient_client.pipeline import Kernels, assemble
-from resilient_client.pipeline.breaker import Circuit
 from resilient_client.pipeline.call import Call, Handler, result_of
+from resilient_client.pipeline.circuit import Circuit
 from resilient_client.policy import Policy
 from resilient_client.result import Result
 from resilient_client.state import CircuitState, ClientState

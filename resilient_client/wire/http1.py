@@ -18,7 +18,7 @@ from resilient_client.wire.sockets import Expired
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from resilient_client.exchange import Limits
+    from resilient_client.exchange import Limits, RawHeaders
     from resilient_client.wire.sockets import Network, Stream
 
 MAX_HEAD: Final = 100 * 1024
@@ -26,8 +26,6 @@ MAX_HEAD: Final = 100 * 1024
 
 JOIN_BELOW: Final = 64 * 1024
 """A first body piece up to this size leaves together with the head, in one write."""
-
-RawHeaders = list[tuple[bytes, bytes]]
 
 
 class Http1Connection:

@@ -11,13 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
 from resilient_client.exchange import Answer, Exchanged, Limits, WireError, WireRequest
 from resilient_client.headers import Headers
 from resilient_client.result import FailureKind
+from resilient_client.wire.auth_flows import AsyncioFlow, BlockingFlow, Flow
 from resilient_client.wire.bodies import RequestStream
 from resilient_client.wire.classify import of_foreign
 from resilient_client.wire.coding import discard_body, read_raw
@@ -200,22 +201,6 @@ class HttpxWire(ABC):
         """Close the transport and its connections."""
 
 
-class Flow(Protocol):
-    """An auth flow: the first request, then what follows each answer."""
-
-    async def start(self) -> httpx.Request:
-        """Return the first request to send."""
-        ...
-
-    async def after(self, response: Any) -> httpx.Request | None:
-        """Return the request that follows `response`, None when that was the answer."""
-        ...
-
-    async def close(self) -> None:
-        """End the flow wherever it stands."""
-        ...
-
-
 class BlockingHttpxWire(HttpxWire):
     """A wire for threads. A foreign transport is given shorter timeouts, but cannot be interrupted."""
 
@@ -238,30 +223,6 @@ class BlockingHttpxWire(HttpxWire):
     async def close(self) -> None:
         """Close the transport."""
         self._transport.close()
-
-
-class BlockingFlow:
-    """An auth flow that is a generator."""
-
-    def __init__(self, generator: Any) -> None:
-        self._generator = generator
-
-    async def start(self) -> httpx.Request:
-        """Return the first request."""
-        request: httpx.Request = next(self._generator)
-        return request
-
-    async def after(self, response: Any) -> httpx.Request | None:
-        """Return the next request, if any."""
-        try:
-            request: httpx.Request = self._generator.send(response)
-        except StopIteration:
-            return None
-        return request
-
-    async def close(self) -> None:
-        """End the generator."""
-        self._generator.close()
 
 
 class AsyncioHttpxWire(HttpxWire):
@@ -304,30 +265,6 @@ class AsyncioHttpxWire(HttpxWire):
     async def close(self) -> None:
         """Close the transport."""
         await self._transport.aclose()
-
-
-class AsyncioFlow:
-    """An auth flow that is an asynchronous generator."""
-
-    def __init__(self, generator: Any) -> None:
-        self._generator = generator
-
-    async def start(self) -> httpx.Request:
-        """Return the first request."""
-        request: httpx.Request = await anext(self._generator)
-        return request
-
-    async def after(self, response: Any) -> httpx.Request | None:
-        """Return the next request, if any."""
-        try:
-            request: httpx.Request = await self._generator.asend(response)
-        except StopAsyncIteration:
-            return None
-        return request
-
-    async def close(self) -> None:
-        """End the generator."""
-        await self._generator.aclose()
 
 
 async def _close_quietly(stream: Any) -> None:

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeAlias, cast
 import httpx
 
 from resilient_client.exchange import Body, RawHeaders, Url, WireRequest
-from resilient_client.wire.bodies import encode
 from resilient_client.wire.coding import ACCEPTED
+from resilient_client.wire.encoding import encode
 from resilient_client.wire.urls import Base, Params
 
 HeaderInput: TypeAlias = Mapping[str, str | bytes] | Sequence[tuple[str, str | bytes]]

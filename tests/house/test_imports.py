@@ -99,7 +99,7 @@ def test_a_policy_knows_no_other_policy(policy):
 
 
 def test_each_engine_is_known_to_its_policy_alone():
-    homes = {"tenacity": {"pipeline.retry"}, "pybreaker": {"pipeline.breaker"}}
+    homes = {"tenacity": {"pipeline.retry"}, "pybreaker": {"pipeline.circuit", "pipeline.pybreaker_parts"}}
     for engine, expected in homes.items():
         users = {name.removeprefix("resilient_client.") for name, path in MODULES.items() if engine in imported(path)}
         assert {user for user in users if not user.startswith("cli")} == expected

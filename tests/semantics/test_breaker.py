@@ -25,7 +25,7 @@ from resilient_client import (
     Timeouts,
     deadline,
 )
-from resilient_client.pipeline.breaker import MAX_CIRCUITS, Admission, Circuit, Circuits, Rejection
+from resilient_client.pipeline.circuit import MAX_CIRCUITS, Admission, Circuit, Circuits, Rejection
 from resilient_client.testing.steps import close, hang, ok, short_body, status
 
 ONCE = Policy(retry=None)

@@ -1,0 +1,291 @@
+"""One circuit, the breaker's kernel: stop calling what is down, find out carefully when it is back.
+
+======== =============================================== ==========================================
+state    a call                                          leaves it when
+======== =============================================== ==========================================
+closed   passes                                          failures or slowness reach the threshold -> open
+open     is rejected, with the seconds to the next probe that time is over and someone asks -> half-open
+half     passes while a probe's place is free            one failure -> open, enough successes -> closed
+isolated is rejected                                     only `close()`
+======== =============================================== ==========================================
+
+Rules it keeps:
+
+- Every admission carries the epoch it was given in; a result from another epoch changes nothing.
+- A probe's place is freed by its result, by its cancellation, or after `open_for` without either.
+- The lock guards lines, never a call and never a listener; a storage shared between processes is read under it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from math import inf
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import pybreaker
+
+from resilient_client.pipeline.pybreaker_parts import Relay, Reported, WindowStorage
+from resilient_client.pipeline.window import Window
+
+if TYPE_CHECKING:
+    from resilient_client.policy import Breaker
+
+CLOSED: Final = pybreaker.STATE_CLOSED
+OPEN: Final = pybreaker.STATE_OPEN
+HALF_OPEN: Final = pybreaker.STATE_HALF_OPEN
+ISOLATED: Final = "isolated"
+
+MAX_CIRCUITS: Final = 1024
+
+
+class Admission:
+    """Leave to make one attempt, given in one epoch."""
+
+    __slots__ = ("epoch", "started")
+
+    def __init__(self, epoch: int, started: float) -> None:
+        self.epoch = epoch
+        self.started = started
+
+
+class Rejection(NamedTuple):
+    """No leave: why, and after how many seconds it makes sense to ask again."""
+
+    message: str
+    retry_after: float | None
+
+
+class Circuit:
+    """One circuit: the kernel. Its clock and randomness are given; `admit`, then `record` what came of it."""
+
+    def __init__(
+        self,
+        key: str,
+        settings: Breaker,
+        random: Callable[[], float],
+        *,
+        listeners: Iterable[pybreaker.CircuitBreakerListener] = (),
+        storage: pybreaker.CircuitBreakerStorage | None = None,
+    ) -> None:
+        self.key = key
+        self.settings = settings
+        self._random = random
+        self._lock = threading.Lock()
+        self._window = Window(settings.window)
+        self._relay = Relay(listeners)
+        self._shared = storage is not None
+        self._machine = pybreaker.CircuitBreaker(
+            fail_max=settings.min_calls,
+            reset_timeout=settings.open_for,
+            success_threshold=settings.closes_after,
+            listeners=[self._relay],
+            state_storage=storage or WindowStorage(self._window),
+            name=key,
+            throw_new_error_on_trip=False,
+        )
+        self._state = CLOSED
+        self._epoch = 0
+        self._admission = Admission(0, 0.0)
+        self._in_a_row = 0
+        self._reopened = 0
+        self._open_until = 0.0
+        self._probes: set[Admission] = set()
+        self.used = 0.0
+
+    # Asking and telling.
+
+    def admit(self, now: float) -> Admission | Rejection:
+        """Return leave to make one attempt, or why not."""
+        with self._lock:
+            self.used = now
+            if self._shared:
+                self._follow_storage_locked(now)
+            answer = self._admission if self._state == CLOSED else self._admit_not_closed_locked(now)
+        if self._relay.listeners:
+            self._relay.tell()
+        return answer
+
+    def _admit_not_closed_locked(self, now: float) -> Admission | Rejection:
+        if self._state == ISOLATED:
+            return Rejection("the circuit was isolated by hand and stays so until close()", None)
+        if self._state == OPEN:
+            if now < self._open_until:
+                left = self._open_until - now
+                return Rejection(f"the circuit for {self.key} is open, next probe in {left:.1f} s", left)
+            self._turn_locked(HALF_OPEN)
+        return self._probe_locked(now)
+
+    def _probe_locked(self, now: float) -> Admission | Rejection:
+        given_up = self.settings.open_for
+        for probe in [probe for probe in self._probes if now - probe.started >= given_up]:
+            self._probes.discard(probe)
+        if len(self._probes) >= self.settings.probes:
+            left = min(probe.started for probe in self._probes) + given_up - now
+            return Rejection(f"the circuit for {self.key} is half-open and its probe is on the way", left)
+        admission = Admission(self._epoch, now)
+        self._probes.add(admission)
+        return admission
+
+    def record(self, admission: Admission, failure: bool | None, seconds: float, now: float) -> None:
+        """Say how an admitted attempt ended; `failure=None` frees a probe's place and says nothing."""
+        with self._lock:
+            if admission.epoch != self._epoch:
+                return
+            if self._state == HALF_OPEN:
+                self._record_probe_locked(admission, failure, now)
+            elif failure is not None and self._state == CLOSED:
+                self._record_closed_locked(failure, seconds, now)
+            else:
+                return
+            if failure is not None and self._relay.listeners:
+                self._relay.outcome(self._machine, Reported() if failure else None)
+        if self._relay.listeners:
+            self._relay.tell()
+
+    def _record_closed_locked(self, failure: bool, seconds: float, now: float) -> None:
+        settings, window = self.settings, self._window
+        window.add(now, failed=failure, slow=settings.slow is not None and seconds > settings.slow)
+        self._in_a_row = self._in_a_row + 1 if failure else 0
+        if failure and self._shared:
+            self._machine._state_storage.increment_counter()  # noqa: SLF001 - pybreaker's own way is private
+        enough = window.calls >= settings.min_calls
+        if (
+            (enough and window.failures >= settings.failure_ratio * window.calls)
+            or (enough and settings.slow is not None and window.slow >= settings.slow_ratio * window.calls)
+            or (settings.consecutive is not None and self._in_a_row >= settings.consecutive)
+        ):
+            self._open_locked(now)
+
+    def _record_probe_locked(self, admission: Admission, failure: bool | None, now: float) -> None:
+        if admission not in self._probes:  # given up meanwhile: another probe decides
+            return
+        self._probes.discard(admission)
+        if failure:
+            self._reopened += 1
+            self._open_locked(now)
+        elif failure is False:
+            self._in_a_row += 1
+            if self._in_a_row >= self.settings.closes_after:
+                self._close_locked()
+
+    # Turning from one state to the next.
+
+    def _open_locked(self, now: float) -> None:
+        settings = self.settings
+        length = min(settings.open_max, settings.open_for * 2.0 ** min(self._reopened, 60))
+        self._open_until = now + length * (1 - 0.1 * self._random())
+        self._turn_locked(OPEN)
+
+    def _close_locked(self) -> None:
+        self._reopened = 0
+        self._window.clear()
+        self._turn_locked(CLOSED)
+
+    def _turn_locked(self, state: str) -> None:
+        self._state = state
+        self._epoch += 1
+        self._admission = Admission(self._epoch, 0.0)
+        self._in_a_row = 0
+        self._probes.clear()
+        if state == CLOSED:
+            self._machine.close()
+        elif state == HALF_OPEN:
+            self._machine.half_open()
+        elif self._machine.current_state != OPEN:
+            self._machine.open()
+
+    def _follow_storage_locked(self, now: float) -> None:
+        """Take over a state that another process wrote into shared storage."""
+        state = self._machine.current_state
+        if self._state in {state, ISOLATED}:
+            return
+        if state == OPEN:
+            self._open_locked(now)
+        elif state == CLOSED:
+            self._close_locked()
+
+    # The operator's hand.
+
+    def isolate(self) -> None:
+        """Reject every call until `close()`."""
+        with self._lock:
+            self._turn_locked(ISOLATED)
+        self._relay.tell()
+
+    def close(self) -> None:
+        """Close the circuit now, whatever its state, and forget what it counted."""
+        with self._lock:
+            self._close_locked()
+        self._relay.tell()
+
+    @property
+    def state(self) -> str:
+        """`closed`, `open`, `half-open` or `isolated`. An open circuit turns half-open when someone asks."""
+        return self._state
+
+    @property
+    def expendable(self) -> bool:
+        """Whether forgetting this circuit forgets no open state."""
+        return self._state == CLOSED
+
+    def counts(self, now: float) -> tuple[int, int]:
+        """Return the calls in the window and how many of them failed."""
+        with self._lock:
+            self._window.move_to(now)
+            return self._window.calls, self._window.failures
+
+    def next_probe_in(self, now: float) -> float | None:
+        """Return the seconds to the next probe, or None when it is not open."""
+        return max(0.0, self._open_until - now) if self._state == OPEN else None
+
+    def shut_for(self, now: float) -> float:
+        """Return for how many seconds it will let nothing through, as far as anyone can tell."""
+        return inf if self._state == ISOLATED else self.next_probe_in(now) or 0.0
+
+    def after_fork(self) -> None:
+        """Start a new lock in a forked child and forget probes that run in the parent."""
+        self._lock = threading.Lock()
+        self._probes.clear()
+
+
+class Circuits:
+    """The circuits of one `Breaker` value, by key; at most 1,024, idle closed ones dropped first, open ones never."""
+
+    def __init__(self, settings: Breaker, make: Callable[[str, Breaker], Circuit]) -> None:
+        self.settings = settings
+        self._make = make
+        self._lock = threading.Lock()
+        self._by_key: dict[str, Circuit] = {}
+
+    def get(self, key: str) -> Circuit:
+        """Return the circuit of `key`, making it when there is none.
+
+        With 1,024 open circuits there is no room: the new one is not kept and so never opens.
+        """
+        circuit = self._by_key.get(key)
+        if circuit is None:
+            with self._lock:
+                circuit = self._by_key.get(key) or self._add_locked(key)
+        return circuit
+
+    def _add_locked(self, key: str) -> Circuit:
+        circuit = self._make(key, self.settings)
+        if len(self._by_key) >= MAX_CIRCUITS:
+            idle = [one for one in self._by_key.values() if one.expendable]
+            if not idle:
+                return circuit
+            del self._by_key[min(idle, key=lambda one: one.used).key]
+        self._by_key[key] = circuit
+        return circuit
+
+    def all(self) -> list[Circuit]:
+        """Return every circuit there is."""
+        with self._lock:
+            return list(self._by_key.values())
+
+    def after_fork(self) -> None:
+        """Start new locks in a forked child."""
+        self._lock = threading.Lock()
+        for circuit in self._by_key.values():
+            circuit.after_fork()

@@ -1,0 +1,209 @@
+"""One exchange on a shared HTTP/2 connection: it only waits, and when it gives up no other notices."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+from h2.errors import ErrorCodes
+from h2.events import DataReceived, Event, ResponseReceived, StreamEnded, StreamReset
+from h2.exceptions import H2Error
+
+from resilient_client.exchange import Limits, RawHeaders, WireError
+from resilient_client.result import FailureKind
+from resilient_client.wire.classify import said
+from resilient_client.wire.sockets import Expired
+
+if TYPE_CHECKING:
+    from resilient_client.wire.http2 import Http2Connection
+
+NOT_FOR_HTTP2: Final = frozenset((b"host", b"connection", b"keep-alive", b"transfer-encoding", b"upgrade"))
+
+
+class Http2Stream:
+    """One exchange on a shared connection."""
+
+    def __init__(self, connection: Http2Connection) -> None:
+        self._connection = connection
+        self.requests = connection.requests
+        self._id: int | None = None
+        self._limits: Limits | None = None
+        self._news: asyncio.Future[None] | None = None
+        self._head: RawHeaders | None = None
+        self._data: deque[tuple[bytes, int]] = deque()
+        self._ended = False
+        self._failure: WireError | None = None
+        self._sent = False
+
+    @property
+    def stream(self) -> Any:
+        """The stream below, shared with others."""
+        return self._connection.stream
+
+    # What the reading task tells.
+
+    def hear(self, event: Event) -> None:
+        """Take in what the server said on this stream."""
+        if isinstance(event, ResponseReceived):
+            self._head = [(bytes(name), bytes(value)) for name, value in event.headers]
+        elif isinstance(event, DataReceived):
+            self._data.append((event.data, event.flow_controlled_length))
+        elif isinstance(event, StreamEnded):
+            self._ended = True
+        elif isinstance(event, StreamReset):
+            self._reset(event)
+        self.wake()
+
+    def _reset(self, event: StreamReset) -> None:
+        code = event.error_code
+        name = code.name if isinstance(code, ErrorCodes) else str(code)
+        if code == ErrorCodes.NO_ERROR and self._head is not None:  # enough heard, the rest of the request is unwanted
+            self._ended = True
+            return
+        refused = code == ErrorCodes.REFUSED_STREAM
+        kind = FailureKind.TRUNCATED if self._head is not None else FailureKind.RESET
+        self.fail(kind, f"the server reset the stream ({name})", sent=not refused)
+
+    def fail(self, kind: FailureKind, message: str, *, sent: bool) -> None:
+        """End the exchange with a failure, unless the whole answer is here."""
+        if self._failure is None and not self._ended:
+            if kind is FailureKind.RESET and self._head is not None:
+                kind = FailureKind.TRUNCATED
+            self._failure = WireError(kind, message, sent=sent and self._sent, reused=self.requests > 1)
+            self.wake()
+
+    def wake(self) -> None:
+        """Let whoever waits on this stream look again."""
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    # What the pool asks.
+
+    async def exchange(
+        self, method: bytes, target: bytes, headers: RawHeaders, chunks: Any, limits: Limits
+    ) -> tuple[int, RawHeaders, str]:
+        """Send a request and return the head of its answer; raises `WireError`."""
+        self._limits = limits
+        try:
+            await self._send(method, target, headers, chunks, limits)
+        except H2Error as problem:
+            raise self._failure or WireError(
+                FailureKind.RESET, f"the connection took no more ({said(problem)})", sent=self._sent
+            ) from problem
+        while self._head is None:
+            self._raise_failure()
+            if self._ended:
+                raise WireError(FailureKind.PROTOCOL, "the answer has no head", sent=True)
+            await self._wait(limits.silence_until(limits.read), FailureKind.READ_TIMEOUT, "the server was silent")
+        return self._status(), [pair for pair in self._head if not pair[0].startswith(b":")], "HTTP/2"
+
+    def _status(self) -> int:
+        for name, value in self._head or ():
+            if name == b":status" and value.isdigit() and len(value) == 3:
+                return int(value)
+        raise WireError(FailureKind.PROTOCOL, "the answer has no :status", sent=True)
+
+    async def _send(self, method: bytes, target: bytes, headers: RawHeaders, chunks: Any, limits: Limits) -> None:
+        connection = self._connection
+        fields = [(name.lower(), value) for name, value in headers]
+        authority = next((value for name, value in fields if name == b"host"), b"")
+        head = [(b":method", method), (b":authority", authority), (b":scheme", b"https"), (b":path", target)]
+        head += [(name, value) for name, value in fields if name not in NOT_FOR_HTTP2]
+        has_body = any(name in {b"content-length", b"transfer-encoding"} for name, _ in fields)
+        self._id = connection.h2.get_next_available_stream_id()
+        connection.h2.send_headers(self._id, head, end_stream=not has_body)
+        connection.streams[self._id] = self
+        self._sent = True
+        connection.wake_writer()
+        if has_body:
+            await self._send_body(chunks, limits)
+
+    async def _send_body(self, chunks: Any, limits: Limits) -> None:
+        connection, stream_id = self._connection, self._id
+        assert stream_id is not None  # noqa: S101 - the head was sent
+        source = connection.network.iterate(chunks, limits.attempt_until)
+        try:
+            while (piece := await source.next()) is not None:
+                data = memoryview(piece)
+                while data:
+                    room = await self._room(limits)
+                    if room == 0:  # the answer is already here: the rest of the request is not wanted
+                        return
+                    connection.h2.send_data(stream_id, bytes(data[:room]))
+                    data = data[room:]
+                    connection.wake_writer()
+        except Expired as problem:
+            raise self._expired(limits, FailureKind.WRITE_TIMEOUT, "the request body was late") from problem
+        connection.h2.end_stream(stream_id)
+        connection.wake_writer()
+
+    async def _room(self, limits: Limits) -> int:
+        """Return how many bytes may be sent now, waiting for the server to want some; 0 when it answered already."""
+        h2 = self._connection.h2
+        while True:
+            self._raise_failure()
+            limits.check(FailureKind.WRITE_TIMEOUT)
+            if self._ended:
+                return 0
+            room = min(h2.local_flow_control_window(self._id or 0), h2.max_outbound_frame_size)
+            if room > 0 and self._connection.written:
+                return room
+            await self._wait(limits.silence_until(limits.write), FailureKind.WRITE_TIMEOUT, "the server took nothing")
+
+    async def read(self) -> bytes:
+        """Return the next bytes of the body, empty at its end; raises `WireError`."""
+        limits = self._limits
+        assert limits is not None  # noqa: S101 - exchange() came first
+        while not self._data:
+            if self._ended:
+                return b""
+            self._raise_failure()
+            await self._wait(limits.silence_until(limits.read), FailureKind.READ_TIMEOUT, "the server was silent")
+        data, counted = self._data.popleft()
+        if counted and not self._ended:
+            self._connection.h2.acknowledge_received_data(counted, self._id or 0)
+            self._connection.wake_writer()
+        limits.check(FailureKind.READ_TIMEOUT)
+        return data or await self.read()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    async def _wait(self, until: float, phase: FailureKind, message: str) -> None:
+        loop = asyncio.get_running_loop()
+        self._news = loop.create_future()
+        limits = self._limits
+        assert limits is not None  # noqa: S101 - exchange() sets it first
+        timer = None
+        if until != inf:
+            timer = loop.call_later(max(0.0, until - limits.clock()), self.wake)
+        try:
+            await self._news
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if limits.clock() >= until and self._failure is None and not self._data and not self._ended:
+            raise self._expired(limits, phase, message)
+
+    def _expired(self, limits: Limits, phase: FailureKind, message: str) -> WireError:
+        return WireError(limits.expired(phase), message, sent=self._sent, reused=self.requests > 1)
+
+    def finish(self) -> bool:
+        """Leave the connection to the others."""
+        return False
+
+    def abort(self) -> None:
+        """Reset the stream unless it is over; no other stream notices."""
+        connection, stream_id = self._connection, self._id
+        if stream_id is None or stream_id not in connection.streams:
+            return
+        try:
+            connection.h2.reset_stream(stream_id, ErrorCodes.CANCEL)
+        except H2Error:
+            connection.forget(stream_id)  # it is closed on the wire already
+            return
+        connection.wake_writer()
+        connection.forget(stream_id)
