@@ -1,0 +1,169 @@
+"""The counts the contract promises: thousands of calls cut off, races for stale connections, a full outage.
+
+`python -m bench.abuse` runs them all and says what was found; it takes about a minute and is not part of the tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from resilient_client import AsyncClient, Breaker, Bulkhead, Client, FailureKind, Policy, Retry, Timeouts
+from resilient_client.testing import FaultServer
+from resilient_client.testing.steps import chance, ok, retry_after, status
+
+EIGHT = Bulkhead(max_concurrent=8, max_waiting=20_000)
+
+
+async def _cut_off(url: str, count: int, policy: Policy, *, cancel: bool) -> str:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    chosen = random.Random(7)
+    ended: dict[str, int] = {}
+    async with AsyncClient("abuse", base_url=url, policy=policy) as client:
+        for _ in range(count // 50):
+            tasks = [asyncio.create_task(client.get("/")) for _ in range(50)]
+            if cancel:
+                for task in tasks:
+                    asyncio.get_running_loop().call_later(chosen.random() * 0.03, task.cancel)
+            for one in await asyncio.gather(*tasks, return_exceptions=True):
+                name = type(one).__name__ if isinstance(one, BaseException) else str(getattr(one, "kind", "ok"))
+                ended[name] = ended.get(name, 0) + 1
+        state = client.state()
+        after = await asyncio.gather(*(client.get("/", policy=Policy(bulkhead=EIGHT)) for _ in range(8)))
+        await asyncio.sleep(0.05)
+        left = len(asyncio.all_tasks()) - 1
+    return (
+        f"{ended}; then in use {state.permits_in_use}, queued {state.queued}, "
+        f"8 at once: {sum(result.ok for result in after)} ok, tasks left {left}, complaints {complaints}"
+    )
+
+
+def cancelled(count: int = 10_000) -> str:
+    """Cancel calls at random moments against a pool of eight."""
+    with FaultServer(strict=False) as server:
+        server.on("/", chance(0.5, ok(after=0.004), ok(), seed=1))
+        policy = Policy(retry=None, breaker=None, bulkhead=EIGHT)
+        return asyncio.run(_cut_off(server.url, count, policy, cancel=True))
+
+
+def deadlined(count: int = 10_000) -> str:
+    """The same with deadlines of 20 ms."""
+    with FaultServer(strict=False) as server:
+        server.on("/", chance(0.5, ok(after=0.018), ok(), seed=1))
+        policy = Policy(timeouts=Timeouts(total=0.02), retry=None, breaker=None, bulkhead=EIGHT)
+        return asyncio.run(_cut_off(server.url, count, policy, cancel=False))
+
+
+def deadlined_threads(count: int = 10_000) -> str:
+    """The same with threads."""
+    ended: dict[str, int] = {}
+    lock = threading.Lock()
+    with FaultServer(strict=False) as server:
+        server.on("/", chance(0.5, ok(after=0.018), ok(), seed=1))
+        policy = Policy(timeouts=Timeouts(total=0.02), retry=None, breaker=None, bulkhead=EIGHT)
+        with Client("abuse", base_url=server.url, policy=policy) as client, ThreadPoolExecutor(32) as pool:
+
+            def one(_: int) -> None:
+                name = str(getattr(client.get("/"), "kind", "ok"))
+                with lock:
+                    ended[name] = ended.get(name, 0) + 1
+
+            list(pool.map(one, range(count)))
+            state = client.state()
+            after = list(pool.map(lambda _: client.get("/", policy=Policy(bulkhead=EIGHT)).ok, range(8)))
+    return f"{ended}; then in use {state.permits_in_use}, queued {state.queued}, 8 at once: {sum(after)} ok"
+
+
+class Leaving:
+    """Answers once, then hangs up at the moment the next request may be on its way; counts the POSTs it reads."""
+
+    def __init__(self) -> None:
+        self.posts = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.one, args=(connection,), daemon=True).start()
+
+    def one(self, connection: socket.socket) -> None:
+        with connection:
+            self.posts += connection.recv(65536).startswith(b"POST")
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            leaves = time.perf_counter() + random.random() * 0.0006
+            while time.perf_counter() < leaves:
+                time.sleep(0)
+
+
+def stale_posts(count: int = 1_000) -> str:
+    """POST without key on a connection that the server is about to close: never read twice."""
+    server = Leaving()
+    twice = answered = stale = 0
+    with Client(
+        "abuse", base_url=f"http://127.0.0.1:{server.listener.getsockname()[1]}", policy=Policy(breaker=None)
+    ) as client:
+        for _ in range(count):
+            client.get("/")
+            before = server.posts
+            result = client.post("/", json={})
+            time.sleep(0.0005)
+            twice += server.posts - before > 1
+            answered += result.ok
+            stale += not result.ok
+    server.listener.close()
+    return f"{count} races: answered {answered}, lost and not resent {stale}, read twice {twice}"
+
+
+def outage() -> str:
+    """A thousand calls against a server that only fails, breaker off and on."""
+    with FaultServer() as server:
+        server.on("/", status(500))
+        retry = Retry(wait_initial=0.001, wait_max=0.002)
+        with Client("abuse", base_url=server.url, policy=Policy(retry=retry, breaker=None)) as client:
+            for _ in range(1000):
+                client.get("/")
+        load = server.journal.count() / 1000
+        server.journal.clear()
+        with Client("abuse", base_url=server.url, policy=Policy(retry=retry, breaker=Breaker())) as client:
+            while client.breaker().state == "closed":
+                client.get("/")
+            opened_after = server.journal.count()
+            rejected = []
+            for _ in range(2000):
+                started = time.perf_counter()
+                assert getattr(client.get("/"), "kind", None) is FailureKind.CIRCUIT_OPEN
+                rejected.append(time.perf_counter() - started)
+    rejected.sort()
+    return (
+        f"load {load:.3f}x with the breaker off; open after {opened_after} failures; "
+        f"a rejected call takes {rejected[1000] * 1e6:.1f} us (median), {rejected[1980] * 1e6:.1f} us (p99)"
+    )
+
+
+def told_to_wait() -> str:
+    """Retry-After: 60 under total=5."""
+    with FaultServer() as server:
+        server.on("/", retry_after(503, 60))
+        with Client("abuse", base_url=server.url, policy=Policy(timeouts=Timeouts(total=5))) as client:
+            client.get("/text")
+            result = client.get("/")
+    return f"{result.elapsed * 1000:.1f} ms, stopped={getattr(result, 'stopped', None)}"
+
+
+def main() -> None:
+    for run in (cancelled, deadlined, deadlined_threads, stale_posts, outage, told_to_wait):
+        started = time.perf_counter()
+        print(f"{run.__name__}: {run()}  [{time.perf_counter() - started:.1f} s]", flush=True)
+
+
+if __name__ == "__main__":
+    main()
