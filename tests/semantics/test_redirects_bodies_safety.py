@@ -273,14 +273,12 @@ def test_a_call_does_not_leave_its_base_url(virtual, url):
         ("x/../y", "/api/y"),
         ("?a=1", "/api?a=1"),
         ("http://far.side/api/x", "/api/x"),
-        ("x:y", "/api/x:y"),
         ("a b", "/api/a%20b"),
+        ("./x:y", "/api/x:y"),
     ],
 )
 def test_relative_urls_are_joined_to_the_base(virtual, url, target):
     virtual.on(target.partition("?")[0], ok())
-    if url == "x:y":
-        pytest.skip("a colon in the first segment reads as a scheme; write ./x:y")
     assert virtual.client(base_url="http://far.side/api").get(url).ok
     assert virtual.journal.requests[0].target == target
 

@@ -254,15 +254,13 @@ def test_cancelled_calls_leave_nothing_behind():
         assert asyncio.run(scene(server)) == []
 
 
-def test_cancellation_leaves_at_once(wire):
-    if wire.name != "wire-async":
-        pytest.skip("threads are not cancelled")
-    wire.on("/", hang())
+def test_cancellation_leaves_at_once(fault_server):
+    fault_server.on("/", hang())
 
     async def scene():
-        async with AsyncClient("cut", base_url=wire.url) as client:
+        async with AsyncClient("cut", base_url=fault_server.url) as client:
             task = asyncio.create_task(client.get("/"))
-            await wait_for(lambda: wire.journal.count() == 1)
+            await wait_for(lambda: fault_server.journal.count() == 1)
             task.cancel()
             started = time.monotonic()
             with pytest.raises(asyncio.CancelledError):
@@ -270,7 +268,7 @@ def test_cancellation_leaves_at_once(wire):
             assert client.state().permits_in_use == 0
             return time.monotonic() - started
 
-    assert wire.runner.run(scene()) < 1
+    assert asyncio.run(scene()) < 1
 
 
 async def wait_for(condition):
