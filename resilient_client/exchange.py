@@ -64,24 +64,28 @@ class WireRequest:
 
     method: str
     url: Url
-    headers: RawHeaders
-    body: Body
-    auth: Any = None
+    headers: RawHeaders = field(repr=False)
+    body: Body = field(repr=False)
+    auth: Any = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
 class Limits:
-    """Until when the parts of one attempt may last, as readings of `clock`; silences in seconds.
+    """How long the parts of one attempt may last: `attempt_until` as a reading of `clock`, the others in seconds.
 
     `attempt_until` is never past the call's deadline; `attempt_kind` tells which of the two it is.
     """
 
     clock: Callable[[], float]
-    connect_until: float = inf
     attempt_until: float = inf
     attempt_kind: FailureKind = FailureKind.ATTEMPT_TIMEOUT
+    connect: float = inf
     read: float = inf
     write: float = inf
+
+    def connecting_until(self) -> float:
+        """Return until when a connection begun now must stand."""
+        return min(self.clock() + self.connect, self.attempt_until)
 
     def silence_until(self, silence: float) -> float:
         """Return until when a socket operation may last that may be silent for `silence` seconds."""
@@ -91,10 +95,10 @@ class Limits:
         """Return the kind of a wait that ran out in `phase`: the attempt's own when that is up, else the phase's."""
         return self.attempt_kind if self.clock() >= self.attempt_until else phase
 
-    def check(self, phase: FailureKind) -> None:
+    def check(self, doing: str, *, sent: bool) -> None:
         """Raise `WireError` when the attempt's time is up; for loops whose single steps never wait."""
         if self.clock() >= self.attempt_until:
-            raise WireError(self.attempt_kind, f"the time was up while in phase {phase}", sent=True)
+            raise WireError(self.attempt_kind, f"the time was up while {doing}", sent=sent)
 
 
 class WireError(Exception):
@@ -201,4 +205,4 @@ class Outcome:
 
 def expected(status: int, expect: Sequence[int] | frozenset[int] | None) -> bool:
     """Return whether `status` is a success: listed in `expect`, or below 400 when there is no list."""
-    return status < 400 if expect is None else status in expect
+    return 200 <= status < 400 if expect is None else status in expect

@@ -32,8 +32,7 @@ def limits_of(call: Call, clock: Callable[[], float]) -> Limits:
     limits.attempt_until = inf if timeouts.attempt is None else now + timeouts.attempt
     if call.deadline <= limits.attempt_until:
         limits.attempt_until, limits.attempt_kind = call.deadline, FailureKind.DEADLINE
-    limits.connect_until = inf if timeouts.connect is None else now + timeouts.connect
-    limits.connect_until = min(limits.connect_until, limits.attempt_until)
+    limits.connect = inf if timeouts.connect is None else timeouts.connect
     limits.read = inf if timeouts.read is None else timeouts.read
     limits.write = inf if timeouts.write is None else timeouts.write
     return limits

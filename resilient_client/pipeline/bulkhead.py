@@ -25,12 +25,25 @@ if TYPE_CHECKING:
 
 
 class Permit:
-    """One caller's claim on a place: asked for, held, or given back."""
+    """One caller's claim on a place: asked for, held, or given back.
 
-    __slots__ = ("waker",)
+    One that is dropped without having been given back, by an interrupt at the wrong instruction, reports itself lost.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_lost", "place", "waker")
+
+    def __init__(self, permits: Permits) -> None:
+        self.place = object()
         self.waker: Waker | None = None
+        self._lost: deque[object] | None = permits.lost
+
+    def settled(self) -> None:
+        """Note that it was given back."""
+        self._lost = None
+
+    def __del__(self) -> None:
+        if self._lost is not None:
+            self._lost.append(self.place)  # takes no lock: this may run anywhere
 
 
 class Answer(Enum):
@@ -47,14 +60,16 @@ class Permits:
     def __init__(self, settings: Bulkhead) -> None:
         self.settings = settings
         self._lock = threading.Lock()
-        self._held: set[Permit] = set()
+        self._held: set[object] = set()
         self._waiting: deque[Permit] = deque()
+        self.lost: deque[object] = deque()
 
     def ask(self, permit: Permit, make_waker: Callable[[], Waker]) -> Answer:
         """Take a place for `permit`, or a place in the queue, or say that there is neither."""
         with self._lock:
+            self._find_lost_locked()
             if not self._waiting and len(self._held) < self.settings.max_concurrent:
-                self._held.add(permit)
+                self._held.add(permit.place)
                 return Answer.HELD
             if len(self._waiting) >= self.settings.max_waiting:
                 return Answer.FULL
@@ -64,18 +79,17 @@ class Permits:
 
     def holds(self, permit: Permit) -> bool:
         """Return whether `permit` has its place."""
-        return permit in self._held
+        return permit.place in self._held
 
     def give_back(self, permit: Permit) -> None:
         """Give up the place, held or queued, and hand it on. Harmless when there is none."""
         with self._lock:
-            if permit in self._held:
-                self._held.discard(permit)
-            elif permit.waker is not None:
-                try:
-                    self._waiting.remove(permit)
-                except ValueError:
-                    return
+            self._find_lost_locked()
+            if permit.place in self._held:
+                self._held.discard(permit.place)
+            elif permit in self._waiting:
+                self._waiting.remove(permit)
+            permit.settled()
             granted = self._grant_locked() if self._waiting else ()
         for next_one in granted:
             if next_one.waker is not None and not next_one.waker.wake():
@@ -85,13 +99,20 @@ class Permits:
         granted: list[Permit] = []
         while self._waiting and len(self._held) < self.settings.max_concurrent:
             permit = self._waiting.popleft()
-            self._held.add(permit)
+            self._held.add(permit.place)
             granted.append(permit)
         return granted
+
+    def _find_lost_locked(self) -> None:
+        while self.lost:
+            self._held.discard(self.lost.popleft())
 
     @property
     def in_use(self) -> int:
         """Permits held now."""
+        if self.lost:
+            with self._lock:
+                self._find_lost_locked()
         return len(self._held)
 
     @property
@@ -104,6 +125,7 @@ class Permits:
         self._lock = threading.Lock()
         self._held.clear()
         self._waiting.clear()
+        self.lost.clear()
 
 
 def bulkhead_layer(proceed: Handler, permits: Permits, backend: Backend) -> Handler:
@@ -111,7 +133,7 @@ def bulkhead_layer(proceed: Handler, permits: Permits, backend: Backend) -> Hand
     settings = permits.settings
 
     async def with_permit(call: Call) -> Outcome:
-        permit = Permit()
+        permit = Permit(permits)
         try:
             answer = permits.ask(permit, backend.waker)
             if answer is not Answer.HELD and (refused := await _wait(call, permit, answer)) is not None:

@@ -75,15 +75,8 @@ class Circuit:
         self._window = Window(settings.window)
         self._relay = Relay(listeners)
         self._shared = storage is not None
-        self._machine = pybreaker.CircuitBreaker(
-            fail_max=settings.min_calls,
-            reset_timeout=settings.open_for,
-            success_threshold=settings.closes_after,
-            listeners=[self._relay],
-            state_storage=storage or WindowStorage(self._window),
-            name=key,
-            throw_new_error_on_trip=False,
-        )
+        self._storage = storage or WindowStorage(self._window)
+        self._machine = self._new_machine()
         self._state = CLOSED
         self._epoch = 0
         self._admission = Admission(0, 0.0)
@@ -92,6 +85,17 @@ class Circuit:
         self._open_until = 0.0
         self._probes: set[Admission] = set()
         self.used = 0.0
+
+    def _new_machine(self) -> pybreaker.CircuitBreaker:
+        return pybreaker.CircuitBreaker(
+            fail_max=self.settings.min_calls,
+            reset_timeout=self.settings.open_for,
+            success_threshold=self.settings.closes_after,
+            listeners=[self._relay],
+            state_storage=self._storage,
+            name=self.key,
+            throw_new_error_on_trip=False,
+        )
 
     # Asking and telling.
 
@@ -148,7 +152,7 @@ class Circuit:
         window.add(now, failed=failure, slow=settings.slow is not None and seconds > settings.slow)
         self._in_a_row = self._in_a_row + 1 if failure else 0
         if failure and self._shared:
-            self._machine._state_storage.increment_counter()  # noqa: SLF001 - pybreaker's own way is private
+            self._relay.guard(self._storage.increment_counter)
         enough = window.calls >= settings.min_calls
         if (
             (enough and window.failures >= settings.failure_ratio * window.calls)
@@ -188,6 +192,9 @@ class Circuit:
         self._admission = Admission(self._epoch, 0.0)
         self._in_a_row = 0
         self._probes.clear()
+        self._relay.guard(lambda: self._turn_machine(state))
+
+    def _turn_machine(self, state: str) -> None:
         if state == CLOSED:
             self._machine.close()
         elif state == HALF_OPEN:
@@ -197,8 +204,8 @@ class Circuit:
 
     def _follow_storage_locked(self, now: float) -> None:
         """Take over a state that another process wrote into shared storage."""
-        state = self._machine.current_state
-        if self._state in {state, ISOLATED}:
+        state = self._relay.guard(lambda: self._machine.current_state)
+        if state is None or self._state in {state, ISOLATED}:
             return
         if state == OPEN:
             self._open_locked(now)
@@ -246,6 +253,7 @@ class Circuit:
     def after_fork(self) -> None:
         """Start a new lock in a forked child and forget probes that run in the parent."""
         self._lock = threading.Lock()
+        self._machine = self._new_machine()
         self._probes.clear()
 
 

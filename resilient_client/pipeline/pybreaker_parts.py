@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pybreaker
 
 if TYPE_CHECKING:
     from resilient_client.pipeline.window import Window
+
+T = TypeVar("T")
 
 log = logging.getLogger("resilient_client")
 
@@ -80,6 +82,7 @@ class Relay(pybreaker.CircuitBreakerListener):
         self.listeners = tuple(listeners)
         self._pending: list[Callable[[pybreaker.CircuitBreakerListener], object]] = []
         self._broken: set[int] = set()
+        self._storage_failed = False
 
     def state_change(
         self,
@@ -97,6 +100,16 @@ class Relay(pybreaker.CircuitBreakerListener):
             self._pending.append(lambda listener: listener.success(machine))
         else:
             self._pending.append(lambda listener: listener.failure(machine, failure))
+
+    def guard(self, ask: Callable[[], T]) -> T | None:
+        """Return what the storage answers; None when it raises, which is logged once: the circuit goes on by itself."""
+        try:
+            return ask()
+        except Exception:
+            if not self._storage_failed:
+                self._storage_failed = True
+                log.exception("circuit breaker storage raised; the circuit goes on by itself, it is not logged again")
+            return None
 
     def tell(self) -> None:
         """Tell every listener what is pending, in order; one that raises is logged once and never stops another."""

@@ -64,8 +64,9 @@ class VirtualConnector(Connector):
         backend = self._world.backend
         if self._world.connecting_takes:
             connected = backend.now() + self._world.connecting_takes
-            await backend.wait(backend.waker(), min(connected, limits.connect_until))
-            if backend.now() < connected or connected >= limits.connect_until:
+            until = limits.connecting_until()
+            await backend.wait(backend.waker(), min(connected, until))
+            if connected >= until:
                 kind = limits.expired(FailureKind.CONNECT_TIMEOUT)
                 raise WireError(kind, f"no connection to {origin.origin} in time", sent=False)
         if not self._world.accepting:

@@ -42,11 +42,13 @@ class VirtualStream:
         self._ended = False
         self._lost = False
         self._waker: FlowWaker | None = None
+        self.handed_over = 0
 
     # What the client's HTTP code asks.
 
     async def send(self, data: bytes | memoryview, until: float) -> int:  # noqa: ARG002 - the far side takes all at once
         """Take in what the client sends; on a connection that is gone it goes nowhere, as on a real one."""
+        self.handed_over += len(data)
         if not self._lost and not self._ended:
             self._parser.receive_data(bytes(data))
             self._take_in()

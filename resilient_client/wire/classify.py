@@ -20,12 +20,12 @@ LOCAL_ERRNOS: Final = frozenset(
 
 
 def kind_of_status(status: int) -> FailureKind:
-    """Return the kind of an answer that was not expected."""
+    """Return the kind of an answer that was not expected; a status that is none is a 5xx (RFC 9110, section 15)."""
     if status == 429:
         return FailureKind.THROTTLED
     if 400 <= status < 500:
         return FailureKind.CLIENT_ERROR
-    return FailureKind.SERVER_ERROR if status >= 500 else FailureKind.UNEXPECTED
+    return FailureKind.UNEXPECTED if 200 <= status < 400 else FailureKind.SERVER_ERROR
 
 
 def said(problem: BaseException) -> str:

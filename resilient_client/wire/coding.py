@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 PIECE: Final = 256 * 1024
 """Bytes decoded at a time: what a bomb may cost beyond the cap."""
 
+SLACK: Final = 1024 * 1024
+"""Bytes that a coded form may be larger than the cap of what it decodes to."""
+
 ACCEPTED: Final = b"gzip, deflate"
 """What requests say in Accept-Encoding."""
 
@@ -99,7 +102,7 @@ class Collector:
     def __init__(self, headers: Headers, cap: int) -> None:
         self._decoders = decoders(headers)
         self._cap = cap
-        self._size = 0
+        self._sizes = [0] * (len(self._decoders) + 1)
         self._pieces: list[bytes] = []
 
     def add(self, data: bytes) -> None:
@@ -107,6 +110,7 @@ class Collector:
         self._through(data, 0)
 
     def _through(self, data: bytes, stage: int) -> None:
+        self._count(stage, len(data))
         if stage == len(self._decoders):
             self._keep(data)
             return
@@ -116,10 +120,14 @@ class Collector:
             self._through(decoded, stage + 1)
             more = bool(data) or len(decoded) == PIECE  # a full piece: there may be more inside the decoder
 
-    def _keep(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > self._cap:
+    def _count(self, stage: int, count: int) -> None:
+        """Bound every stage: a coding inside another would otherwise work long before anything comes out."""
+        self._sizes[stage] += count
+        slack = 0 if stage == len(self._decoders) else SLACK
+        if self._sizes[stage] > self._cap + slack:
             raise WireError(FailureKind.TOO_LARGE, f"the decoded body is larger than {self._cap} bytes", sent=True)
+
+    def _keep(self, data: bytes) -> None:
         if data:
             self._pieces.append(data)
 

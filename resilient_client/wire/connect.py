@@ -31,14 +31,15 @@ class Connector:
 
     async def open(self, origin: Url, limits: Limits) -> Stream:
         """Return a stream to `origin`, ready for HTTP; raises `WireError`, leaves nothing behind when interrupted."""
+        until = limits.connecting_until()
         try:
-            stream = await self._reach(origin, limits)
+            stream = await self._reach(origin, until)
         except Expired as problem:
             raise self._expired(limits, f"no connection to {origin.origin}") from problem
         except (OSError, UnicodeError, RuntimeError, MemoryError) as problem:
             raise of_connecting(problem, origin.origin) from problem
         try:
-            return await self._secure(stream, origin, limits)
+            return await self._secure(stream, origin, limits, until)
         except BaseException:
             stream.abort()
             raise
@@ -46,8 +47,7 @@ class Connector:
     def _expired(self, limits: Limits, what: str) -> WireError:
         return WireError(limits.expired(FailureKind.CONNECT_TIMEOUT), f"{what} in time", sent=False)
 
-    async def _reach(self, origin: Url, limits: Limits) -> Stream:
-        until = limits.connect_until
+    async def _reach(self, origin: Url, until: float) -> Stream:
         if self.uds is not None:
             return await self.network.connect(Address(socket.AF_UNIX, self.uds), until, None)
         hop = self.proxy
@@ -71,26 +71,26 @@ class Connector:
                 problem = failed
         raise problem or Expired("no time was left to connect")
 
-    async def _secure(self, stream: Stream, origin: Url, limits: Limits) -> Stream:
+    async def _secure(self, stream: Stream, origin: Url, limits: Limits, until: float) -> Stream:
         proxy = self.proxy
         try:
             if proxy is not None and proxy.scheme == "https" and self.proxy_tls is not None:
-                stream = await self._handshake(stream, self.proxy_tls, proxy.host, limits)
+                stream = await self._handshake(stream, self.proxy_tls, proxy.host, limits, until)
             if proxy is not None and proxy.socks:
-                await proxies.socks5(stream, proxy, origin, limits)
+                await proxies.socks5(stream, proxy, origin, until)
             elif proxy is not None and origin.scheme == "https":
-                await proxies.tunnel(stream, proxy, origin, limits)
+                await proxies.tunnel(stream, proxy, origin, until)
         except Expired as problem:
             raise self._expired(limits, "the proxy did not answer") from problem
         except OSError as problem:
             raise of_connecting(problem, "the proxy") from problem
         if origin.scheme == "https":
-            stream = await self._handshake(stream, self.tls, origin.host, limits)
+            stream = await self._handshake(stream, self.tls, origin.host, limits, until)
         return stream
 
-    async def _handshake(self, stream: Stream, tls: TlsSettings, host: str, limits: Limits) -> Stream:
+    async def _handshake(self, stream: Stream, tls: TlsSettings, host: str, limits: Limits, until: float) -> Stream:
         try:
-            return await start_tls(stream, tls.context(), host, tls.alpn, limits.connect_until)
+            return await start_tls(stream, tls.context(), host, tls.alpn, until)
         except Expired as problem:
             raise self._expired(limits, f"no TLS handshake with {host}") from problem
         except (OSError, ValueError) as problem:

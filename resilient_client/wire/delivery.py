@@ -53,7 +53,11 @@ async def _follow(
         on_hop(Exchanged(answer.status, answer.reused))
         request = with_host(next_request(request, answer, seen))
         seen.append(request.url)
-        answer = await wire.send(request, limits, fresh=False, on_hop=on_hop)
+        try:
+            answer = await wire.send(request, limits, fresh=False, on_hop=on_hop)
+        except WireError as error:  # this hop may not have been sent, but the call's request was, and was answered
+            error.sent, error.stale = True, False
+            raise
         if not is_redirect(answer):
             return answer, request
     answer.body.abort()
@@ -66,6 +70,9 @@ async def _read(call: Call, request: WireRequest, answer: Answer) -> Outcome:
     good = expected(status, call.expect)
     try:
         outcome.content = await read_body(answer, call.policy.max_body)
+    except MemoryError as problem:
+        outcome.kind, outcome.message, outcome.cause = FailureKind.LOCAL, "no memory for the body", problem
+        return outcome
     except WireError as error:
         outcome.kind, outcome.message, outcome.cause = error.kind, error.message, error.__cause__ or error
         if good or error.kind not in OF_THE_BODY:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from resilient_client.exchange import Limits, RawHeaders
-    from resilient_client.wire.sockets import Network, Stream
+    from resilient_client.wire.sockets import ChunkSource, Network, Stream
 
 MAX_HEAD: Final = 100 * 1024
 """Bytes a head may have, the same as h11's users elsewhere allow."""
@@ -43,7 +43,7 @@ class Http1Connection:
         self._parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
         self._limits: Limits | None = None
         self._ended = False
-        self._sent = False
+        self._before = 0
         self._heard = False
         self.requests = 0
         self.idle_until = 0.0
@@ -55,16 +55,18 @@ class Http1Connection:
     ) -> tuple[int, RawHeaders, str]:
         """Send a request and return status, header fields and version of its answer; raises `WireError`."""
         self._limits = limits
-        self._sent = self._heard = False
+        self._heard = False
+        self._before = self._stream.handed_over
         self.requests += 1
         try:
             await self._send_request(method, target, headers, chunks)
         except OSError as problem:
-            if isinstance(problem, Expired):
+            # The server took no more of the request; what it has to say to it may already be here.
+            answered = self._sent and (not isinstance(problem, Expired) or not self._stream.quiet)
+            if isinstance(problem, Expired) and not answered:
                 raise self._error(limits.expired(FailureKind.WRITE_TIMEOUT), "the server took nothing") from problem
-            if not self._sent:
+            if not answered:
                 raise self._broken(problem) from problem
-            # The server hung up on the request; what it had to say may already be here.
         event = await self._head()
         response_headers = list(event.headers.raw_items())
         names = {name.lower() for name, _ in response_headers}
@@ -79,7 +81,7 @@ class Http1Connection:
                 h11.Request(method=method, target=self._absolute + target, headers=headers + self._extra)
             )
             source = self._network.iterate(chunks, limits.attempt_until)
-            while (piece := await source.next()) is not None:
+            while (piece := await self._piece(source)) is not None:
                 framed = self._parser.send(h11.Data(data=piece))
                 if len(piece) > JOIN_BELOW:
                     await self._write(data)
@@ -88,16 +90,28 @@ class Http1Connection:
                 data = b""
             await self._write(data + self._parser.send(h11.EndOfMessage()))
         except h11.LocalProtocolError as problem:
-            raise self._error(FailureKind.PROTOCOL, f"the request is not valid HTTP/1.1: {problem}") from problem
+            raise self._error(FailureKind.LOCAL, f"the request is not valid HTTP/1.1: {problem}") from problem
+
+    async def _piece(self, source: ChunkSource) -> bytes | None:
+        """Return the next piece of the request body; whatever goes wrong with it is not the server's doing."""
+        limits = self._require_limits()
+        try:
+            return await source.next()
+        except Expired as problem:
+            raise self._error(limits.expired(FailureKind.WRITE_TIMEOUT), str(problem)) from problem
+        except Exception as problem:
+            raise self._error(FailureKind.LOCAL, f"the request body could not be read: {said(problem)}") from problem
+
+    @property
+    def _sent(self) -> bool:
+        return self._stream.handed_over > self._before
 
     async def _write(self, data: bytes) -> None:
         limits = self._require_limits()
         view = memoryview(data)
         while view:
-            limits.check(FailureKind.WRITE_TIMEOUT)
-            count = await self._stream.send(view, limits.silence_until(limits.write))
-            self._sent = True
-            view = view[count:]
+            limits.check("sending the request", sent=self._sent)
+            view = view[await self._stream.send(view, limits.silence_until(limits.write)) :]
 
     async def _head(self) -> Any:
         while True:
@@ -139,7 +153,7 @@ class Http1Connection:
                 raise self._broken(problem) from problem
             if data:
                 self._heard = True
-                limits.check(FailureKind.READ_TIMEOUT)
+                limits.check("reading the answer", sent=True)
             elif self._parser.their_state is h11.SEND_RESPONSE:
                 raise self._broken(None)
             else:

@@ -14,12 +14,21 @@ from h2.exceptions import H2Error
 from resilient_client.exchange import Limits, RawHeaders, WireError
 from resilient_client.result import FailureKind
 from resilient_client.wire.classify import said
-from resilient_client.wire.sockets import Expired
+from resilient_client.wire.pool import KEEPALIVE
+from resilient_client.wire.sockets import Expired, now
 
 if TYPE_CHECKING:
     from resilient_client.wire.http2 import Http2Connection
+    from resilient_client.wire.sockets import ChunkSource
 
-NOT_FOR_HTTP2: Final = frozenset((b"host", b"connection", b"keep-alive", b"transfer-encoding", b"upgrade"))
+NOT_FOR_HTTP2: Final = frozenset(
+    (b"host", b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade")
+)
+
+TELLING: Final = 1.0
+"""Seconds of silence after which a deadline says something about the connection, too."""
+
+_FORBIDDEN: Final = frozenset(b"\r\n\0")
 
 
 class Http2Stream:
@@ -36,6 +45,10 @@ class Http2Stream:
         self._ended = False
         self._failure: WireError | None = None
         self._sent = False
+        self._refused = False
+        self._out_of_time: FailureKind | None = None
+        self._begun = now()
+        self._heard_before = connection.heard
 
     @property
     def stream(self) -> Any:
@@ -62,17 +75,18 @@ class Http2Stream:
         if code == ErrorCodes.NO_ERROR and self._head is not None:  # enough heard, the rest of the request is unwanted
             self._ended = True
             return
-        refused = code == ErrorCodes.REFUSED_STREAM
-        kind = FailureKind.TRUNCATED if self._head is not None else FailureKind.RESET
-        self.fail(kind, f"the server reset the stream ({name})", sent=not refused)
+        self._refused = True
+        self.fail(FailureKind.RESET, f"the server reset the stream ({name})", sent=code != ErrorCodes.REFUSED_STREAM)
 
     def fail(self, kind: FailureKind, message: str, *, sent: bool) -> None:
         """End the exchange with a failure, unless the whole answer is here."""
-        if self._failure is None and not self._ended:
-            if kind is FailureKind.RESET and self._head is not None:
-                kind = FailureKind.TRUNCATED
-            self._failure = WireError(kind, message, sent=sent and self._sent, reused=self.requests > 1)
-            self.wake()
+        if self._failure is not None or self._ended:
+            return
+        if kind is FailureKind.RESET and self._head is not None:
+            kind = FailureKind.TRUNCATED
+        stale = kind is FailureKind.RESET and self.requests > 1 and not self._refused
+        self._failure = WireError(kind, message, sent=sent and self._sent, reused=self.requests > 1, stale=stale)
+        self.wake()
 
     def wake(self) -> None:
         """Let whoever waits on this stream look again."""
@@ -92,18 +106,26 @@ class Http2Stream:
             raise self._failure or WireError(
                 FailureKind.RESET, f"the connection took no more ({said(problem)})", sent=self._sent
             ) from problem
+        until = limits.silence_until(limits.read)
         while self._head is None:
             self._raise_failure()
             if self._ended:
                 raise WireError(FailureKind.PROTOCOL, "the answer has no head", sent=True)
-            await self._wait(limits.silence_until(limits.read), FailureKind.READ_TIMEOUT, "the server was silent")
+            await self._wait(until, FailureKind.READ_TIMEOUT, "the server was silent")
         return self._status(), [pair for pair in self._head if not pair[0].startswith(b":")], "HTTP/2"
 
     def _status(self) -> int:
+        status = None
         for name, value in self._head or ():
+            if not _FORBIDDEN.isdisjoint(value):
+                raise WireError(
+                    FailureKind.PROTOCOL, f"the field {name!r} of the answer has a line break in it", sent=True
+                )
             if name == b":status" and value.isdigit() and len(value) == 3:
-                return int(value)
-        raise WireError(FailureKind.PROTOCOL, "the answer has no :status", sent=True)
+                status = int(value)
+        if status is None:
+            raise WireError(FailureKind.PROTOCOL, "the answer has no :status", sent=True)
+        return status
 
     async def _send(self, method: bytes, target: bytes, headers: RawHeaders, chunks: Any, limits: Limits) -> None:
         connection = self._connection
@@ -111,6 +133,8 @@ class Http2Stream:
         authority = next((value for name, value in fields if name == b"host"), b"")
         head = [(b":method", method), (b":authority", authority), (b":scheme", b"https"), (b":path", target)]
         head += [(name, value) for name, value in fields if name not in NOT_FOR_HTTP2]
+        if not all(_FORBIDDEN.isdisjoint(value) for _, value in head):
+            raise WireError(FailureKind.LOCAL, "a header field of the request has a line break in it", sent=False)
         has_body = any(name in {b"content-length", b"transfer-encoding"} for name, _ in fields)
         self._id = connection.h2.get_next_available_stream_id()
         connection.h2.send_headers(self._id, head, end_stream=not has_body)
@@ -124,49 +148,67 @@ class Http2Stream:
         connection, stream_id = self._connection, self._id
         assert stream_id is not None  # noqa: S101 - the head was sent
         source = connection.network.iterate(chunks, limits.attempt_until)
-        try:
-            while (piece := await source.next()) is not None:
-                data = memoryview(piece)
-                while data:
-                    room = await self._room(limits)
-                    if room == 0:  # the answer is already here: the rest of the request is not wanted
-                        return
-                    connection.h2.send_data(stream_id, bytes(data[:room]))
-                    data = data[room:]
-                    connection.wake_writer()
-        except Expired as problem:
-            raise self._expired(limits, FailureKind.WRITE_TIMEOUT, "the request body was late") from problem
+        while (piece := await self._piece(source, limits)) is not None:
+            data = memoryview(piece)
+            while data:
+                room = await self._room(limits)
+                if room == 0:  # the answer is already here: the rest of the request is not wanted
+                    return
+                connection.h2.send_data(stream_id, bytes(data[:room]))
+                data = data[room:]
+                connection.wake_writer()
         connection.h2.end_stream(stream_id)
         connection.wake_writer()
+
+    async def _piece(self, source: ChunkSource, limits: Limits) -> bytes | None:
+        """Return the next piece of the request body; whatever goes wrong with it is not the server's doing."""
+        try:
+            return await source.next()
+        except Expired as problem:
+            raise self._expired(limits, FailureKind.WRITE_TIMEOUT, str(problem)) from problem
+        except Exception as problem:
+            why = f"the request body could not be read: {said(problem)}"
+            raise WireError(FailureKind.LOCAL, why, sent=self._sent) from problem
 
     async def _room(self, limits: Limits) -> int:
         """Return how many bytes may be sent now, waiting for the server to want some; 0 when it answered already."""
         h2 = self._connection.h2
+        until = limits.silence_until(limits.write)
         while True:
             self._raise_failure()
-            limits.check(FailureKind.WRITE_TIMEOUT)
+            limits.check("sending the request", sent=True)
             if self._ended:
                 return 0
             room = min(h2.local_flow_control_window(self._id or 0), h2.max_outbound_frame_size)
             if room > 0 and self._connection.written:
                 return room
-            await self._wait(limits.silence_until(limits.write), FailureKind.WRITE_TIMEOUT, "the server took nothing")
+            await self._wait(until, FailureKind.WRITE_TIMEOUT, "the server took nothing")
 
     async def read(self) -> bytes:
         """Return the next bytes of the body, empty at its end; raises `WireError`."""
         limits = self._limits
         assert limits is not None  # noqa: S101 - exchange() came first
-        while not self._data:
-            if self._ended:
-                return b""
-            self._raise_failure()
-            await self._wait(limits.silence_until(limits.read), FailureKind.READ_TIMEOUT, "the server was silent")
-        data, counted = self._data.popleft()
-        if counted and not self._ended:
-            self._connection.h2.acknowledge_received_data(counted, self._id or 0)
+        until = limits.silence_until(limits.read)
+        while True:
+            while not self._data:
+                if self._ended:
+                    return b""
+                self._raise_failure()
+                await self._wait(until, FailureKind.READ_TIMEOUT, "the server was silent")
+            data, counted = self._data.popleft()
+            self._acknowledge(counted)
+            limits.check("reading the answer", sent=True)
+            if data:
+                return data
+
+    def _acknowledge(self, counted: int) -> None:
+        """Let the server send as much again: on this stream, and on the connection even when the stream is over."""
+        if counted and self._id is not None:
+            try:
+                self._connection.h2.acknowledge_received_data(counted, self._id)
+            except H2Error:
+                return  # the connection is over, and with it its window
             self._connection.wake_writer()
-        limits.check(FailureKind.READ_TIMEOUT)
-        return data or await self.read()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -189,7 +231,18 @@ class Http2Stream:
             raise self._expired(limits, phase, message)
 
     def _expired(self, limits: Limits, phase: FailureKind, message: str) -> WireError:
-        return WireError(limits.expired(phase), message, sent=self._sent, reused=self.requests > 1)
+        kind = limits.expired(phase)
+        self._out_of_time = kind
+        return WireError(kind, message, sent=self._sent, reused=self.requests > 1)
+
+    def _waited_in_vain(self) -> bool:
+        """Return whether the server said nothing at all while this exchange ran out of time.
+
+        A deadline of the caller may be too short to tell, a timeout of the policy is not.
+        """
+        if self._out_of_time is None or self._connection.heard != self._heard_before:
+            return False
+        return self._out_of_time is not FailureKind.DEADLINE or now() - self._begun >= TELLING
 
     def finish(self) -> bool:
         """Leave the connection to the others."""
@@ -200,10 +253,13 @@ class Http2Stream:
         connection, stream_id = self._connection, self._id
         if stream_id is None or stream_id not in connection.streams:
             return
+        self._acknowledge(sum(counted for _, counted in self._data))
+        self._data.clear()
         try:
             connection.h2.reset_stream(stream_id, ErrorCodes.CANCEL)
+            connection.wake_writer()
         except H2Error:
-            connection.forget(stream_id)  # it is closed on the wire already
-            return
-        connection.wake_writer()
-        connection.forget(stream_id)
+            pass  # it is closed on the wire already
+        if self._waited_in_vain():  # nobody else shall wait on this connection
+            connection.retire()
+        connection.forget(stream_id, now() + KEEPALIVE)

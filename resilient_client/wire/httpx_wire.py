@@ -70,7 +70,7 @@ class TransportBody:
         try:
             while (piece := await source.next()) is not None:
                 if not self._wire.ours:
-                    self._limits.check(FailureKind.READ_TIMEOUT)
+                    self._limits.check("reading the body", sent=True)
                 if piece:
                     return piece
         except BaseException as problem:  # noqa: BLE001 - raised again, classified
@@ -99,6 +99,11 @@ class BytesBody:
 
     def abort(self) -> None:
         """There is nothing to let go of."""
+
+
+def _can_be_sent(request: httpx.Request) -> bool:
+    """Return whether the body is still there: an iterator that was read for an earlier hop is not."""
+    return not isinstance(request.stream, RequestStream) or request.stream.body.replayable
 
 
 def _classified(problem: BaseException, limits: Limits, *, in_body: bool = False) -> BaseException:
@@ -159,24 +164,44 @@ class HttpxWire(ABC):
         self, auth: Any, request: httpx.Request, limits: Limits, on_hop: Callable[[Exchanged], None]
     ) -> Answer:
         flow = self.flow(auth, request)
+        answer: Answer | None = None
         try:
             following = await flow.start()
             while True:
-                response = await self.handle(following, limits)
-                answer = self._answer(response, limits)
-                if auth.requires_response_body:
-                    content = await read_raw(answer, AUTH_BODY_CAP)
-                    answer.body = BytesBody(content)
-                    response = httpx.Response(response.status_code, headers=response.headers, content=content)
-                response.request = following
-                after = await flow.after(response)
-                if after is None:
+                following.extensions = {**following.extensions, **request.extensions}  # limits hold for all of them
+                answer = await self._hop(following, limits, first=answer is None)
+                after = await flow.after(await self._shown(answer, following, whole=auth.requires_response_body))
+                if after is None or not _can_be_sent(after):
                     return answer
                 await discard_body(answer)
                 on_hop(Exchanged(answer.status, answer.reused))
                 following = after
+        except BaseException:
+            if answer is not None:
+                answer.body.abort()
+            raise
         finally:
             await flow.close()
+
+    async def _hop(self, request: httpx.Request, limits: Limits, *, first: bool) -> Answer:
+        try:
+            return self._answer(await self.handle(request, limits), limits)
+        except Exception as problem:
+            if first:
+                raise
+            error = _classified(problem, limits)
+            if isinstance(error, WireError):  # an earlier request of the flow was sent, and was answered
+                error.sent, error.stale = True, False
+            raise error from _cause(problem)
+
+    async def _shown(self, answer: Answer, request: httpx.Request, *, whole: bool) -> httpx.Response:
+        """Return `answer` as the flow sees it; its body only when the flow wants to look."""
+        content = b""
+        if whole:
+            content = await read_raw(answer, AUTH_BODY_CAP)
+            answer.body = BytesBody(content)
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.pairs]
+        return httpx.Response(answer.status, headers=headers, content=content, request=request)
 
     # How a transport is called: once for threads, once for tasks.
 
@@ -282,7 +307,7 @@ def _plain_timeouts(limits: Limits) -> dict[str, float | None]:
         return None if value == inf else value
 
     return {
-        "connect": seconds(max(0.0, limits.connect_until - moment)),
+        "connect": seconds(limits.connect),
         "read": seconds(limits.read),
         "write": seconds(limits.write),
         "pool": seconds(inf),

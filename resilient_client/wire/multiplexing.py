@@ -9,7 +9,7 @@ from resilient_client.exchange import WireError
 from resilient_client.result import FailureKind
 from resilient_client.wire.http1 import Http1Connection
 from resilient_client.wire.http2 import Http2Connection
-from resilient_client.wire.pool import Key, Lease, Pool
+from resilient_client.wire.pool import Key, Lease, Pool, gone
 from resilient_client.wire.sockets import Expired, now
 
 if TYPE_CHECKING:
@@ -24,33 +24,33 @@ class MultiplexingPool(Pool):
         super().__init__(connector)
         self._shared: dict[Key, list[Http2Connection]] = {}
         self._opening: dict[Key, asyncio.Lock] = {}
+        self._plain: set[str] = set()
 
     async def _lease(self, key: Key, origin: Url, limits: Limits, *, fresh: bool) -> Lease:
-        if origin.scheme != "https":
+        if origin.scheme != "https" or key[0] in self._plain:
             return await super()._lease(key, origin, limits, fresh=fresh)
-        if not fresh and (lease := self._share(key) or self._take(key)) is not None:
+        if not fresh and (lease := self._share(key)) is not None:
             return lease
         return await self._open_once(key, origin, limits, fresh=fresh)
 
     def _share(self, key: Key) -> Lease | None:
         moment = now()
-        kept = [one for one in self._shared.get(key, ()) if one.streams or one.room]
-        for idle in [one for one in kept if not one.streams and one.idle_until < moment]:
-            kept.remove(idle)
-            idle.abort()
+        kept: list[Http2Connection] = []
+        for connection in self._shared.pop(key, ()):
+            if connection.streams or (connection.room and connection.idle_until >= moment):
+                kept.append(connection)
+            else:
+                connection.abort()
         if kept:
             self._shared[key] = kept
-        else:
-            self._shared.pop(key, None)
-        for connection in kept:
-            if connection.room:
-                return connection.begin()
-        return None
+        return next((connection.begin() for connection in kept if connection.room), None)
 
     async def _open_once(self, key: Key, origin: Url, limits: Limits, *, fresh: bool) -> Lease:
         """Open a connection while others wait for it; what they find may have room for them."""
+        self._forget_closed_loops()
         turn = self._opening.setdefault(key, asyncio.Lock())
-        limit = asyncio.timeout(max(0.0, limits.connect_until - now()))
+        until = limits.connecting_until()
+        limit = asyncio.timeout(max(0.0, until - now()))
         try:
             async with limit:
                 await turn.acquire()
@@ -59,49 +59,60 @@ class MultiplexingPool(Pool):
                 raise
             raise self._late(origin, limits) from None
         try:
-            if not fresh and (lease := self._share(key) or self._take(key)) is not None:
+            if not fresh and (lease := self._share(key)) is not None:
                 return lease
-            return await self._open_either(key, origin, limits)
+            if key[0] not in self._plain:
+                return await self._open_either(key, origin, limits)
         finally:
             turn.release()
-            if not turn.locked():
-                self._opening.pop(key, None)
+        return await super()._lease(key, origin, limits, fresh=fresh)
 
-    def _late(self, origin: Url, limits: Limits) -> WireError:
-        kind = limits.expired(FailureKind.CONNECT_TIMEOUT)
-        return WireError(kind, f"no connection to {origin.origin} in time", sent=False)
+    def _forget_closed_loops(self) -> None:
+        for key in [key for key in self._opening if gone(key)]:
+            del self._opening[key]
+        for key in [key for key in self._shared if gone(key)]:
+            for connection in self._shared.pop(key):
+                connection.abort()
 
     async def _open_either(self, key: Key, origin: Url, limits: Limits) -> Lease:
         stream = await self._connector.open(origin, limits)
         tls = stream.info("ssl_object")
         if tls is None or tls.selected_alpn_protocol() != "h2":
+            self._plain.add(key[0])  # from now on without waiting for each other
             return Http1Connection(stream, self._connector.network)
         connection = Http2Connection(stream, self._connector.network)
         try:
-            await connection.greeted(limits.connect_until)
+            await connection.greeted(limits.connecting_until())
+            if not connection.room:
+                raise WireError(FailureKind.CONNECT, f"{origin.origin} takes no HTTP/2 streams", sent=False)
         except Expired as problem:
             connection.abort()
             raise self._late(origin, limits) from problem
         except BaseException:
             connection.abort()
             raise
-        self._shared.setdefault(key, []).append(connection)
-        return connection.begin()
+        lease = connection.begin()
+        if self._closed:
+            connection.last_one()
+        else:
+            self._shared.setdefault(key, []).append(connection)
+        return lease
+
+    def _late(self, origin: Url, limits: Limits) -> WireError:
+        kind = limits.expired(FailureKind.CONNECT_TIMEOUT)
+        return WireError(kind, f"no connection to {origin.origin} in time", sent=False)
 
     def give_back(self, key: Key, lease: Lease) -> None:
-        """Note since when a shared connection is idle; a connection of its own goes to the free list."""
+        """Leave a shared connection to the others; one of its own goes to the free list."""
         if isinstance(lease, Http1Connection):
             super().give_back(key, lease)
-            return
-        lease.abort()
-        for connection in self._shared.get(key, ()):
-            if not connection.streams:
-                connection.idle_until = now() + self._keepalive
+        else:
+            lease.abort()
 
     def close(self) -> None:
-        """Close idle connections and shared ones alike."""
+        """Close idle connections; a shared one closes with its last exchange."""
         super().close()
         shared, self._shared = self._shared, {}
         for connections in shared.values():
             for connection in connections:
-                connection.abort()
+                connection.retire()

@@ -10,6 +10,7 @@ Rules it keeps:
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from math import inf
@@ -164,20 +165,20 @@ class Pool:
                 surplus: list[Http1Connection] = [lease]
             else:
                 idle.append(lease)
-                surplus = [idle.pop(0)] if len(idle) > self._max_idle else []
-                surplus += self._expired_locked()
+                surplus = self._surplus_locked(idle)
         for connection in surplus:
             connection.abort()
 
-    def _expired_locked(self) -> list[Http1Connection]:
-        """Take out what is too old anywhere, so that origins called once do not keep their connections for ever."""
-        if len(self._idle) == 1:
-            return []
+    def _surplus_locked(self, idle: list[Http1Connection]) -> list[Http1Connection]:
+        """Take out what is too many or too old: below the top here, and anywhere with an origin not called lately."""
         moment = self._clock()
-        old: list[Http1Connection] = []
-        for key in [key for key, idle in self._idle.items() if idle and idle[-1].idle_until < moment]:
-            old += self._idle.pop(key)
-        return old
+        surplus: list[Http1Connection] = []
+        while len(idle) > self._max_idle or idle[0].idle_until < moment:
+            surplus.append(idle.pop(0))
+        if len(self._idle) > 1:
+            for key in [key for key, kept in self._idle.items() if gone(key) or kept[-1].idle_until < moment]:
+                surplus += self._idle.pop(key)
+        return surplus
 
     @property
     def idle(self) -> int:
@@ -213,6 +214,11 @@ class Pool:
         """In a forked child: forget the parent's connections without a word to their servers."""
         self._lock = threading.Lock()
         self._idle = {}
+
+
+def gone(key: Key) -> bool:
+    """Return whether the event loop that connections of `key` belong to was closed."""
+    return isinstance(key[1], asyncio.AbstractEventLoop) and key[1].is_closed()
 
 
 class PooledBody:
@@ -274,4 +280,4 @@ def limits_of(timeout: dict[str, float | None]) -> Limits:
         value = timeout.get(name)
         return inf if value is None else value
 
-    return Limits(now, connect_until=now() + seconds("connect"), read=seconds("read"), write=seconds("write"))
+    return Limits(now, connect=seconds("connect"), read=seconds("read"), write=seconds("write"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -15,7 +15,6 @@ from resilient_client.redact import redact_url
 from resilient_client.result import FailureKind
 
 if TYPE_CHECKING:
-    from resilient_client.exchange import Limits
     from resilient_client.wire.sockets import Stream
 
 PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
@@ -28,8 +27,8 @@ class Proxy:
     scheme: str
     host: str
     port: int
-    user: str | None = None
-    password: str = ""
+    user: str | None = field(default=None, repr=False)
+    password: str = field(default="", repr=False)
 
     @property
     def authorization(self) -> bytes | None:
@@ -69,16 +68,16 @@ def _socksio() -> Any:
     return socksio.socks5
 
 
-async def _send(stream: Stream, data: bytes, limits: Limits) -> None:
+async def _send(stream: Stream, data: bytes, until: float) -> None:
     while data:
-        data = data[await stream.send(data, limits.connect_until) :]
+        data = data[await stream.send(data, until) :]
 
 
 def _refused(why: str) -> WireError:
     return WireError(FailureKind.CONNECT, f"the proxy {why}", sent=False)
 
 
-async def tunnel(stream: Stream, proxy: Proxy, target: Url, limits: Limits) -> None:
+async def tunnel(stream: Stream, proxy: Proxy, target: Url, until: float) -> None:
     """Ask an HTTP proxy for a tunnel to `target`; raises `WireError` when it says no."""
     port = target.port or PORTS[target.scheme]
     name = f"{target.netloc_host}:{port}".encode("ascii")
@@ -87,12 +86,12 @@ async def tunnel(stream: Stream, proxy: Proxy, target: Url, limits: Limits) -> N
         headers.append((b"Proxy-Authorization", proxy.authorization))
     parser = h11.Connection(h11.CLIENT)
     request = parser.send(h11.Request(method=b"CONNECT", target=name, headers=headers))
-    await _send(stream, request or b"", limits)
+    await _send(stream, request or b"", until)
     try:
         while True:
             event = parser.next_event()
             if event is h11.NEED_DATA:
-                parser.receive_data(await stream.receive(limits.connect_until))
+                parser.receive_data(await stream.receive(until))
             elif isinstance(event, h11.Response):
                 break
             elif not isinstance(event, h11.InformationalResponse):
@@ -105,20 +104,34 @@ async def tunnel(stream: Stream, proxy: Proxy, target: Url, limits: Limits) -> N
         raise _refused("sent bytes before the tunnel was used")
 
 
-async def socks5(stream: Stream, proxy: Proxy, target: Url, limits: Limits) -> None:
+async def _reply(stream: Stream, until: float, *, address: bool) -> bytes:
+    """Return one whole SOCKS5 reply, however many pieces it comes in: two bytes, or one that ends with an address."""
+    reply = b""
+    while len(reply) < (_length(reply) if address else 2):
+        data = await stream.receive(until)
+        if not data:
+            raise _refused("closed the connection")
+        reply += data
+    return reply
+
+
+def _length(reply: bytes) -> int:
+    if len(reply) < 5:
+        return 5
+    return 6 + {1: 4, 4: 16}.get(reply[3], reply[4] + 1)  # RFC 1928, section 6
+
+
+async def socks5(stream: Stream, proxy: Proxy, target: Url, until: float) -> None:
     """Ask a SOCKS5 proxy for a connection to `target`; raises `WireError` when it says no."""
     socks = _socksio()
     connection = socks.SOCKS5Connection()
     methods = socks.SOCKS5AuthMethod
     method = methods.NO_AUTH_REQUIRED if proxy.user is None else methods.USERNAME_PASSWORD
 
-    async def ask(message: Any) -> Any:
+    async def ask(message: Any, *, address: bool = False) -> Any:
         connection.send(message)
-        await _send(stream, connection.data_to_send(), limits)
-        data = await stream.receive(limits.connect_until)
-        if not data:
-            raise _refused("closed the connection")
-        return connection.receive_data(data)
+        await _send(stream, connection.data_to_send(), until)
+        return connection.receive_data(await _reply(stream, until, address=address))
 
     try:
         if (await ask(socks.SOCKS5AuthMethodsRequest([method]))).method != method:
@@ -129,7 +142,7 @@ async def socks5(stream: Stream, proxy: Proxy, target: Url, limits: Limits) -> N
                 raise _refused("did not accept user and password")
         where = (target.host.encode("ascii"), target.port or PORTS[target.scheme])
         command = socks.SOCKS5CommandRequest.from_address(socks.SOCKS5Command.CONNECT, where)
-        reply = await ask(command)
+        reply = await ask(command, address=True)
         if reply.reply_code != socks.SOCKS5ReplyCode.SUCCEEDED:
             raise _refused(f"could not connect ({reply.reply_code.name.lower().replace('_', ' ')})")
     except WireError:

@@ -143,7 +143,7 @@ class RequestBuilder:
         if idempotency_key is not None:
             own.append((IDEMPOTENCY_KEY, _value("Idempotency-Key", idempotency_key, "idempotency_key")))
         fields = merge(self._headers, described, own) if described or own else self._headers
-        if not any(name.lower() == b"host" for name, _ in own):
+        if not any(name.lower() == b"host" for name, _ in fields):
             fields = [(b"Host", _host(target)), *fields]
         return WireRequest(method, target, fields, body, self._auth if auth is None else resolve_auth(auth))
 

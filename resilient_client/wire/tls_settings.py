@@ -10,6 +10,7 @@ from pathlib import Path
 import certifi
 
 from resilient_client.errors import ConfigError
+from resilient_client.forking import on_fork
 
 Verify = bool | str | ssl.SSLContext
 Cert = str | tuple[str, str] | tuple[str, str, str]
@@ -35,10 +36,15 @@ class TlsSettings:
         self._verify = verify
         self._cert = cert
         self.alpn = ["h2", "http/1.1"] if http2 else ["http/1.1"]
-        self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
+        self.after_fork()
+        on_fork(self)
         if cert is not None:
             self.context()  # a wrong certificate file is reported when the client is made
+
+    def after_fork(self) -> None:
+        """Start with a new lock: another thread of the parent may have held the old one."""
+        self._lock = threading.Lock()
 
     def context(self) -> ssl.SSLContext:
         """Return the context, making it the first time."""

@@ -99,7 +99,9 @@ class Base:
     def _absolute(self, url: str) -> Url:
         assert self.url is not None  # noqa: S101 - only called with a base
         target = parse_url(url if _SCHEME.match(url) else f"{self.url.scheme}:{url}")
-        inside = target.origin == self.url.origin and (target.target + "/").startswith(self._prefix)
+        inside = target.origin == self.url.origin and (target.target.partition("?")[0] + "/").startswith(self._prefix)
+        if inside:
+            self._refuse_climbing(target.target[len(self._prefix) :])
         if not inside and not self.allow_other_origins:
             raise ConfigError(
                 f"url={redact_url(url)!r}: leaves base_url {self._at(self._prefix)}, and the client's headers and "

@@ -172,7 +172,7 @@ def test_addresses_share_the_time_to_connect():
 
         from resilient_client.backends import run_sync
 
-        limits = Limits(now, connect_until=now() + 2, attempt_until=now() + 2)
+        limits = Limits(now, connect=2, attempt_until=now() + 2)
         stream = run_sync(Connector(TwoAddresses(), TlsSettings()).open(Url("http", "two", 80, ""), limits))
         assert stream.info("server_addr")[1] == server.port
         stream.abort()

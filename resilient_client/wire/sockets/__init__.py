@@ -6,6 +6,7 @@ it. Times are readings of `time.monotonic()`; `math.inf` waits for ever.
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ class Expired(TimeoutError):
 
 class Stream(Protocol):
     """A connected byte stream with one owner."""
+
+    @property
+    def handed_over(self) -> int:
+        """Bytes given to the kernel so far, those of TLS included: none means that the peer cannot have seen any."""
+        ...
 
     async def receive(self, until: float) -> bytes:
         """Return the next bytes, empty at the end of the stream; raises `Expired` or `OSError`."""
@@ -99,6 +105,13 @@ def new_socket(address: Address, source: str | None) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def readable(sock: socket.socket) -> bool:
+    """Return whether there is something to read on `sock`, be it its end."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def socket_info(sock: socket.socket, name: str) -> Any:

@@ -35,11 +35,12 @@ def _wait_for(sock: socket.socket, events: int, until: float) -> None:
 class BlockingStream:
     """A connected socket used by one thread at a time."""
 
-    __slots__ = ("_generation", "_poll", "_sock")
+    __slots__ = ("_generation", "_poll", "_sock", "handed_over")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._generation = generation()
+        self.handed_over = 0
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
 
@@ -59,9 +60,12 @@ class BlockingStream:
         """Block until some of `data` was taken."""
         while True:
             try:
-                return self._sock.send(data)
+                count = self._sock.send(data)
             except BlockingIOError:
                 _wait_for(self._sock, select.POLLOUT, until)
+            else:
+                self.handed_over += count
+                return count
 
     def abort(self) -> None:
         """Close the socket."""

@@ -13,7 +13,7 @@ from math import inf
 from typing import Any, Final, TypeVar
 
 from resilient_client.forking import generation
-from resilient_client.wire.sockets import Address, ChunkSource, Expired, Stream, new_socket, now, socket_info
+from resilient_client.wire.sockets import Address, ChunkSource, Expired, Stream, new_socket, now, readable, socket_info
 from resilient_client.wire.sockets import resolve as names
 from resilient_client.wire.sockets.blocking import BlockingChunks
 
@@ -63,6 +63,7 @@ class AsyncioStream(asyncio.Protocol):
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._full = False
+        self.handed_over = 0
 
     # What the loop tells.
 
@@ -110,7 +111,9 @@ class AsyncioStream(asyncio.Protocol):
     # What the wire asks.
 
     async def receive(self, until: float) -> bytes:
-        """Return the next bytes."""
+        """Return the next bytes; late is late, even when there are some."""
+        if now() >= until:
+            raise Expired("the socket was not ready in time")
         while not self._pieces:
             if self._error is not None:
                 raise self._error if isinstance(self._error, OSError) else ConnectionResetError(str(self._error))
@@ -131,15 +134,17 @@ class AsyncioStream(asyncio.Protocol):
         if transport is None or transport.is_closing():
             raise self._error if isinstance(self._error, OSError) else BrokenPipeError("the connection was closed")
         try:
-            return self._sock.send(data)
+            count = self._sock.send(data)
         except (BlockingIOError, InterruptedError):
-            transport.write(data[:SLOW_PIECE])
+            count = min(len(data), SLOW_PIECE)
+            transport.write(data[:count])
+        self.handed_over += count
         if self._full:
             self._writer = self._loop.create_future()
             await in_time(self._writer, until)
             if self._error is not None:
                 raise ConnectionResetError(str(self._error))
-        return min(len(data), SLOW_PIECE)
+        return count
 
     def abort(self) -> None:
         """Close at once; from another thread, as soon as the loop gets to it."""
@@ -155,8 +160,10 @@ class AsyncioStream(asyncio.Protocol):
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing came and nobody hung up."""
-        return not (self._pieces or self._ended or self._transport is None or self._transport.is_closing())
+        """Whether nothing came and nobody hung up; the loop may not have got to it yet, so the socket is asked."""
+        if self._pieces or self._ended or self._transport is None or self._transport.is_closing():
+            return False
+        return not readable(self._sock)
 
     @property
     def usable_here(self) -> bool:

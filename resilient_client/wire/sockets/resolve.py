@@ -17,7 +17,9 @@ from typing import Final
 from resilient_client.forking import on_fork
 from resilient_client.wire.sockets import Address
 
-THREADS: Final = 8
+THREADS: Final = 32
+"""Names that may hang at once before another has to wait."""
+
 IDLE_SECONDS: Final = 10.0
 
 Lookup = tuple[str, int]

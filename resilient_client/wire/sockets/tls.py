@@ -9,21 +9,35 @@ import ssl
 import threading
 from typing import Any, Final
 
+from resilient_client.forking import on_fork
 from resilient_client.wire.sockets import READ_SIZE, Stream
 
-_offering: Final = threading.Lock()
+
+class Offering:
+    """One at a time sets what a context offers and takes a copy of it."""
+
+    def __init__(self) -> None:
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Start with a new lock: another thread of the parent may have held the old one."""
+        self.lock = threading.Lock()
+
+
+_offering: Final = on_fork(Offering())
 
 
 class TlsStream:
     """An encrypted stream over another stream."""
 
-    __slots__ = ("_incoming", "_inner", "_object", "_outgoing")
+    __slots__ = ("_flushing", "_incoming", "_inner", "_object", "_outgoing")
 
     def __init__(self, inner: Stream, context: ssl.SSLContext, server_hostname: str, alpn: list[str]) -> None:
         self._inner = inner
+        self._flushing = False
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        with _offering:  # the offer is copied from the context here, and another client may share the context
+        with _offering.lock:  # the offer is copied from the context here, and another client may share the context
             context.set_alpn_protocols(alpn)
             self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
 
@@ -67,12 +81,22 @@ class TlsStream:
             self._incoming.write_eof()
 
     async def _flush(self, until: float) -> None:
-        if not self._outgoing.pending:
+        """Hand over what OpenSSL has ready; whoever is at it already does it for others too, in order."""
+        if self._flushing:
             return
-        data = memoryview(self._outgoing.read())
-        while data:
-            sent = await self._inner.send(data, until)
-            data = data[sent:]
+        self._flushing = True
+        try:
+            while self._outgoing.pending:
+                data = memoryview(self._outgoing.read())
+                while data:
+                    data = data[await self._inner.send(data, until) :]
+        finally:
+            self._flushing = False
+
+    @property
+    def handed_over(self) -> int:
+        """Bytes given to the kernel, encrypted."""
+        return self._inner.handed_over
 
     def abort(self) -> None:
         """Close the stream below at once, without the closing handshake."""
