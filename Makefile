@@ -9,7 +9,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: demo test check lint types docs bench soak clean
 
-$(VENV)/pip: 
+$(VENV)/pip:
+	@echo "setting up $(VENV) (once, takes a moment) ..."
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --upgrade "pip>=25.1"
 	touch $@

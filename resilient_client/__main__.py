@@ -18,7 +18,7 @@ def main() -> NoReturn:
         if (missing.name or "").partition(".")[0] not in NEEDED:
             raise
         print(  # noqa: T201 - the command line's own output
-            "the command line needs typer and rich: install resilient_client[cli]", file=sys.stderr
+            "the command line needs typer and rich: install resilient-client[cli]", file=sys.stderr
         )
         sys.exit(2)
     except KeyboardInterrupt:

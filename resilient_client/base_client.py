@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from typing import Any, ClassVar, Final, TypedDict
 
@@ -13,13 +14,20 @@ from resilient_client.pipeline import Kernels, assemble
 from resilient_client.pipeline.call import Call, Handler, result_of
 from resilient_client.pipeline.circuit import Circuit
 from resilient_client.policy import Policy
+from resilient_client.redact import redact_url
 from resilient_client.result import Result
 from resilient_client.state import CircuitState, ClientState
 from resilient_client.wire.build import WireOptions, build_wire
 from resilient_client.wire.delivery import send_over
-from resilient_client.wire.requests import HeaderInput, RequestBuilder, check_method, new_idempotency_key
+from resilient_client.wire.requests import (
+    HeaderInput,
+    RequestBuilder,
+    check_method,
+    idempotency_key_of,
+    new_idempotency_key,
+)
 from resilient_client.wire.tls_settings import Cert, Verify
-from resilient_client.wire.urls import Params
+from resilient_client.wire.urls import Params, parse_url
 
 MAX_PIPELINES: Final = 64
 """Assembled pipelines kept; more policies than that are made anew for each call, and assembled anew."""
@@ -71,7 +79,7 @@ class BaseClient:
         verify: Verify = True,
         cert: Cert | None = None,
         proxy: str | None = None,
-        uds: str | None = None,
+        uds: str | os.PathLike[str] | None = None,
         http2: bool = False,
         local_address: str | None = None,
         trust_env: bool = False,
@@ -98,6 +106,8 @@ class BaseClient:
         """
         if not isinstance(name, str) or not name:
             raise ConfigError(f"name={name!r}: a client needs a name, the one its operators know, such as 'orders'")
+        if "://" in name:
+            raise ConfigError(f"name={redact_url(name)!r}: that is a URL; give the service's name, and base_url=...")
         _check_is(policy, Policy, "policy")
         _check_is(kernels, Kernels, "kernels")
         self.name = name
@@ -152,7 +162,7 @@ class BaseClient:
             route=route,
             expect=expect,
             decoder=decoder,
-            idempotency_key=key,
+            idempotency_key=key or idempotency_key_of(request),
             mark=now,
         )
 
@@ -189,12 +199,16 @@ class BaseClient:
         `ConfigError` when the policy has no breaker, or there is no such key to name.
         """
         settings = self.policy.breaker
+        if key is not None and not isinstance(key, str):
+            raise TypeError(f"breaker(key={key!r}): give a str, such as 'https://payments:443'; state() lists them")
         if settings is None:
             raise ConfigError(f"the policy of client {self.name!r} has no breaker (breaker=None)")
         if key is None and settings.key == "client":
             key = self.name
         if key is None and settings.key == "origin" and self._requests.base.url is not None:
             key = self._requests.base.url.origin
+        if key is not None and settings.key == "origin":
+            key = parse_url(key).origin
         if key is None:
             raise ConfigError("breaker(): name the circuit, e.g. breaker('https://payments:443'); state() lists them")
         return self.kernels.circuits(settings).get(key)

@@ -71,7 +71,7 @@ def _decoder(kind: type[T]) -> Decoder[T]:
     try:
         return _guarded(_with_pydantic(kind) if _holds_model(kind) else _with_msgspec(kind), kind)
     except ImportError:
-        raise ConfigError(f"decode={_name(kind)}: needs msgspec; install resilient_client[decode]") from None
+        raise ConfigError(f"decode={_name(kind)}: needs msgspec; install resilient-client[decode]") from None
     except Exception as problem:
         raise ConfigError(
             f"decode={_name(kind)}: not a type that can be decoded into ({_first_line(problem)}); give a dataclass, "
@@ -106,7 +106,8 @@ def _guarded(decode: Callable[[bytes], T], kind: type[T]) -> Decoder[T]:
         try:
             return decode(content)
         except Exception as problem:
-            raise Undecodable(f"the body does not fit {_name(kind)}: {_reason(problem)}") from problem
+            why = _reason(problem) if content else "it is empty"
+            raise Undecodable(f"the body does not fit {_name(kind)}: {why}") from problem
 
     return decode_body
 

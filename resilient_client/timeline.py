@@ -73,9 +73,15 @@ def _lines(result: Success[Any] | Failure) -> Iterator[str]:
             yield f"  +{attempt.started + attempt.elapsed:7.3f} s  waited {seconds(attempt.wait)}"
     if not result:
         yield f"  +{result.elapsed:7.3f} s  stopped: {result.stopped} ({REASONS[result.stopped]})"
-        yield f"  the server {'may have seen it' if result.sent else 'has not seen it'}"
+        yield f"  the server {_seen(result)}"
         if result.retry_after is not None:
             yield f"  worth trying again in {seconds(result.retry_after)}"
+
+
+def _seen(failure: Failure) -> str:
+    if any(attempt.status is not None for attempt in failure.attempts):
+        return "has answered"
+    return "may have seen it" if failure.sent else "has not seen it"
 
 
 def explain(result: Success[Any] | Failure) -> str:

@@ -108,4 +108,6 @@ def result_of(call: Call, outcome: Outcome, now: float) -> Result[Any]:
     success: Success[Any] = Success(
         outcome.status, outcome.headers, outcome.content or b"", url, elapsed, attempts, method
     )
-    return success if call.decoder is None else success.with_value(call.decoder)
+    if call.decoder is None or outcome.status >= 400:  # an expected 404 is an answer, but not the thing asked for
+        return success
+    return success.with_value(call.decoder)

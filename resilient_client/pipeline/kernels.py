@@ -47,6 +47,11 @@ class Kernels:
     ) -> None:
         self.policy = policy or Policy()
         self._listeners = tuple(circuit_listeners)
+        for listener in self._listeners:
+            if not callable(getattr(listener, "state_change", None)):
+                raise TypeError(f"circuit_listeners: {listener!r} is no pybreaker.CircuitBreakerListener")
+        if circuit_storage is not None and not callable(circuit_storage):
+            raise TypeError(f"circuit_storage={circuit_storage!r}: give a function of a circuit's key")
         self._storage = circuit_storage
         self._random = randomness
         self._lock = threading.Lock()

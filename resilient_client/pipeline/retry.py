@@ -34,6 +34,8 @@ TRANSIENT_STATUSES: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
 THROTTLED_INITIAL: Final = 1.0
 """Seconds the backoff starts at after a server said it has too much to do."""
 
+REJECTIONS: Final = frozenset((FailureKind.CIRCUIT_OPEN, FailureKind.BULKHEAD_FULL))
+
 ENDINGS: Final = {
     FailureKind.DEADLINE: StopReason.DEADLINE,
     FailureKind.CIRCUIT_OPEN: StopReason.REJECTED,
@@ -132,14 +134,14 @@ def retry_layer(proceed: Handler, settings: Retry, budget: Budget | None, backen
     clock = backend.now
 
     async def with_retry(call: Call) -> Outcome:
-        if budget is not None:
-            budget.deposit(clock())
         decider: Decider | None = None
         taken = 0
         while True:
             outcome = await proceed(call)
             now = clock()
             call.record(outcome, now)
+            if budget is not None and decider is None and outcome.kind not in REJECTIONS:
+                budget.deposit(now)  # a call that was turned away here is no load that retries may add to
             if outcome.kind is None and settings.retry is None:
                 break
             decider = decider or Decider(settings, call, backend.random)

@@ -25,7 +25,7 @@ def _new_authority() -> trustme.CA:
     try:
         import trustme  # noqa: PLC0415 - an optional dependency, and slow to import
     except ImportError as missing:
-        raise ImportError("test certificates need trustme: install resilient_client[testing]") from missing
+        raise ImportError("test certificates need trustme: install resilient-client[testing]") from missing
     return trustme.CA()
 
 

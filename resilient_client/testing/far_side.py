@@ -57,7 +57,7 @@ class VirtualConnector(Connector):
 
     def __init__(self, world: VirtualWorld) -> None:
         super().__init__(VirtualNetwork(), TlsSettings())
-        self._world = weakref.proxy(world)
+        self._world = world
 
     async def open(self, origin: Url, limits: Limits) -> VirtualStream:
         """Return a new connection, after as long as connecting takes."""

@@ -262,5 +262,5 @@ def _http2_side() -> type[Http2Side]:
     try:
         from resilient_client.testing.http2_side import Http2Side  # noqa: PLC0415 - h2 is an optional dependency
     except ImportError as missing:
-        raise ImportError("an HTTP/2 server needs h2: install resilient_client[testing]") from missing
+        raise ImportError("an HTTP/2 server needs h2: install resilient-client[testing]") from missing
     return Http2Side

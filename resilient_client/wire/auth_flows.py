@@ -7,6 +7,23 @@ from typing import Any, Protocol
 import httpx
 
 
+class FlowFailed(Exception):
+    """The caller's own auth raised; its exception is the cause."""
+
+
+def _blame(problem: Exception) -> Exception:
+    """Return `problem` when it is about the server's answer, else what says that the flow itself failed."""
+    if isinstance(problem, httpx.HTTPError):
+        return problem
+    return FlowFailed(f"auth= raised {type(problem).__name__}: {problem}")
+
+
+def _checked(request: object) -> httpx.Request:
+    if not isinstance(request, httpx.Request):
+        raise FlowFailed(f"auth= gave {type(request).__name__} instead of a request")
+    return request
+
+
 class Flow(Protocol):
     """An auth flow: the first request, then what follows each answer."""
 
@@ -31,16 +48,19 @@ class BlockingFlow:
 
     async def start(self) -> httpx.Request:
         """Return the first request."""
-        request: httpx.Request = next(self._generator)
-        return request
+        try:
+            return _checked(next(self._generator))
+        except Exception as problem:
+            raise _blame(problem) from problem
 
     async def after(self, response: Any) -> httpx.Request | None:
         """Return the next request, if any."""
         try:
-            request: httpx.Request = self._generator.send(response)
+            return _checked(self._generator.send(response))
         except StopIteration:
             return None
-        return request
+        except Exception as problem:
+            raise _blame(problem) from problem
 
     async def close(self) -> None:
         """End the generator."""
@@ -55,16 +75,19 @@ class AsyncioFlow:
 
     async def start(self) -> httpx.Request:
         """Return the first request."""
-        request: httpx.Request = await anext(self._generator)
-        return request
+        try:
+            return _checked(await anext(self._generator))
+        except Exception as problem:
+            raise _blame(problem) from problem
 
     async def after(self, response: Any) -> httpx.Request | None:
         """Return the next request, if any."""
         try:
-            request: httpx.Request = await self._generator.asend(response)
+            return _checked(await self._generator.asend(response))
         except StopAsyncIteration:
             return None
-        return request
+        except Exception as problem:
+            raise _blame(problem) from problem
 
     async def close(self) -> None:
         """End the generator."""

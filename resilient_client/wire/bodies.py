@@ -163,6 +163,15 @@ class RequestStream(httpx.SyncByteStream, httpx.AsyncByteStream):
                 yield piece
 
 
+def checked_piece(piece: object) -> bytes | None:
+    """Return a piece of a body; raises `TypeError` when a caller's iterator gave something else."""
+    if piece is None or isinstance(piece, bytes):
+        return piece
+    if isinstance(piece, (bytearray, memoryview)):
+        return bytes(piece)
+    raise TypeError(f"the pieces of a body must be bytes, not {type(piece).__name__}")
+
+
 def pieces_of(stream: Any) -> Iterable[bytes] | AsyncIterable[bytes]:
     """Return what a transport was given to send, without the layer that only foreign transports need."""
     pieces: Iterable[bytes] | AsyncIterable[bytes] = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 import httpx
@@ -33,7 +34,7 @@ class WireOptions:
     verify: Verify = True
     cert: Cert | None = None
     proxy: str | None = None
-    uds: str | None = None
+    uds: str | os.PathLike[str] | None = None
     http2: bool = False
     local_address: str | None = None
     trust_env: bool = False
@@ -45,6 +46,7 @@ def build_wire(options: WireOptions, *, asynchronous: bool, base_url: str | None
         return _foreign(options, asynchronous=asynchronous)
     if options.http2:
         _check_http2(asynchronous=asynchronous)
+    _check_addresses(options)
     if options.uds is not None and options.proxy is not None:
         raise ConfigError("uds= and proxy= were both given; a unix socket is reached directly")
     connector = _connector(options, base_url, asynchronous=asynchronous)
@@ -77,6 +79,16 @@ def _foreign(options: WireOptions, *, asynchronous: bool) -> HttpxWire:
     return (AsyncioHttpxWire if asynchronous else BlockingHttpxWire)(options.transport)
 
 
+def _check_addresses(options: WireOptions) -> None:
+    if options.uds is not None and not isinstance(options.uds, (str, os.PathLike)):
+        raise TypeError(f"uds={options.uds!r}: give the path of a unix socket")
+    if options.local_address is not None:
+        try:
+            ip_address(options.local_address)
+        except ValueError:
+            raise ConfigError(f"local_address={options.local_address!r}: give an IP address of this machine") from None
+
+
 def _check_http2(*, asynchronous: bool) -> None:
     if not asynchronous:
         raise ConfigError(
@@ -86,7 +98,7 @@ def _check_http2(*, asynchronous: bool) -> None:
     try:
         import h2  # noqa: F401, PLC0415 - an extra
     except ImportError:
-        raise ConfigError("http2=True: needs the extra: install resilient_client[http2]") from None
+        raise ConfigError("http2=True: needs the extra: install resilient-client[http2]") from None
 
 
 def _connector(options: WireOptions, base_url: str | None, *, asynchronous: bool) -> Connector:
@@ -101,7 +113,7 @@ def _connector(options: WireOptions, base_url: str | None, *, asynchronous: bool
         tls=TlsSettings(_verify(options), options.cert, http2=options.http2),
         proxy=proxy,
         proxy_tls=TlsSettings() if proxy is not None and proxy.scheme == "https" else None,
-        uds=options.uds,
+        uds=None if options.uds is None else os.fspath(options.uds),
         source=options.local_address,
     )
 

@@ -29,15 +29,18 @@ class Connector:
     uds: str | None = None
     source: str | None = None
 
+    def _where(self, origin: Url) -> str:
+        return origin.origin if self.uds is None else f"the unix socket {self.uds}"
+
     async def open(self, origin: Url, limits: Limits) -> Stream:
         """Return a stream to `origin`, ready for HTTP; raises `WireError`, leaves nothing behind when interrupted."""
         until = limits.connecting_until()
         try:
             stream = await self._reach(origin, until)
         except Expired as problem:
-            raise self._expired(limits, f"no connection to {origin.origin}") from problem
+            raise self._expired(limits, f"no connection to {self._where(origin)}") from problem
         except (OSError, UnicodeError, RuntimeError, MemoryError) as problem:
-            raise of_connecting(problem, origin.origin) from problem
+            raise of_connecting(problem, self._where(origin)) from problem
         try:
             return await self._secure(stream, origin, limits, until)
         except BaseException:

@@ -74,13 +74,27 @@ def _form(data: Any) -> tuple[Body, list[tuple[bytes, bytes]]]:
 
 
 def _multipart(data: Any, files: Any) -> tuple[Body, list[tuple[bytes, bytes]]]:
-    pairs = list(files.items() if isinstance(files, Mapping) else files)
+    try:
+        pairs = [(name, value) for name, value in (files.items() if isinstance(files, Mapping) else files)]
+    except (TypeError, ValueError):
+        raise TypeError(f"files={type(files).__name__}: give a mapping, or pairs, of field names and files") from None
+    for name, value in pairs:
+        _check_part(name, value)
     if not pairs:
         return _form(data or {})
     wrapped = [(name, _part(value)) for name, value in pairs]
     request = httpx.Request("POST", "http://form", data=dict(data or {}), files=wrapped)
     fields = [(name, value) for name, value in request.headers.raw if name.lower() != b"host"]
     return Multipart(request.stream, replayable=all(_rewinds(value) for _, value in wrapped)), fields
+
+
+def _check_part(name: object, value: Any) -> None:
+    content = value[1] if isinstance(value, tuple) and 2 <= len(value) <= 4 else value
+    if isinstance(content, (str, bytes)) or (hasattr(content, "read") and not isinstance(content, io.TextIOBase)):
+        return
+    raise TypeError(
+        f"files[{name!r}]={type(content).__name__}: give bytes, a file open in 'rb', or (name, content, media type)"
+    )
 
 
 def _part(value: Any) -> Any:
@@ -107,7 +121,10 @@ def dump_json(value: Any) -> bytes:
 
     Raises `TypeError` or `ValueError` for anything else, and for NaN and infinity, which JSON does not have.
     """
-    text = jsonlib.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain)
+    try:
+        text = jsonlib.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain)
+    except (ValueError, RecursionError) as problem:
+        raise ValueError(f"json=: {problem}") from problem
     return text.encode()
 
 

@@ -6,12 +6,14 @@ answer that contradicts itself is never whole; every wait is bounded by the atte
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import h11
 
 from resilient_client.exchange import WireError
 from resilient_client.result import FailureKind
+from resilient_client.wire.bodies import checked_piece
 from resilient_client.wire.classify import is_tls_alert, said
 from resilient_client.wire.sockets import Expired
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 MAX_HEAD: Final = 100 * 1024
 """Bytes a head may have, the same as h11's users elsewhere allow."""
+
+GRACE: Final = 0.05
+"""Seconds for an answer to arrive that a server gave to a request before it had taken all of it."""
 
 JOIN_BELOW: Final = 64 * 1024
 """A first body piece up to this size leaves together with the head, in one write."""
@@ -61,13 +66,9 @@ class Http1Connection:
         try:
             await self._send_request(method, target, headers, chunks)
         except OSError as problem:
-            # The server took no more of the request; what it has to say to it may already be here.
-            answered = self._sent and (not isinstance(problem, Expired) or not self._stream.quiet)
-            if isinstance(problem, Expired) and not answered:
-                raise self._error(limits.expired(FailureKind.WRITE_TIMEOUT), "the server took nothing") from problem
-            if not answered:
-                raise self._broken(problem) from problem
-        event = await self._head()
+            event = await self._answer_instead(problem, limits)
+        else:
+            event = await self._head()
         response_headers = list(event.headers.raw_items())
         names = {name.lower() for name, _ in response_headers}
         if b"content-length" in names and b"transfer-encoding" in names:
@@ -96,7 +97,7 @@ class Http1Connection:
         """Return the next piece of the request body; whatever goes wrong with it is not the server's doing."""
         limits = self._require_limits()
         try:
-            return await source.next()
+            return checked_piece(await source.next())
         except Expired as problem:
             raise self._error(limits.expired(FailureKind.WRITE_TIMEOUT), str(problem)) from problem
         except Exception as problem:
@@ -112,6 +113,22 @@ class Http1Connection:
         while view:
             limits.check("sending the request", sent=self._sent)
             view = view[await self._stream.send(view, limits.silence_until(limits.write)) :]
+
+    async def _answer_instead(self, problem: OSError, limits: Limits) -> Any:
+        """Return what the server says to a request that it took only a part of, if it is here; else raise."""
+        late = isinstance(problem, Expired)
+        failure = self._broken(problem)
+        if late:
+            failure = self._error(limits.expired(FailureKind.WRITE_TIMEOUT), "the server took nothing")
+        if not self._sent:
+            raise failure from problem
+        self._limits = replace(limits, attempt_until=limits.attempt_until + GRACE, read=GRACE)
+        try:
+            return await self._head()
+        except WireError:
+            raise failure from problem
+        finally:
+            self._limits = limits
 
     async def _head(self) -> Any:
         while True:

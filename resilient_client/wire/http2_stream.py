@@ -13,6 +13,7 @@ from h2.exceptions import H2Error
 
 from resilient_client.exchange import Limits, RawHeaders, WireError
 from resilient_client.result import FailureKind
+from resilient_client.wire.bodies import checked_piece
 from resilient_client.wire.classify import said
 from resilient_client.wire.pool import KEEPALIVE
 from resilient_client.wire.sockets import Expired, now
@@ -163,7 +164,7 @@ class Http2Stream:
     async def _piece(self, source: ChunkSource, limits: Limits) -> bytes | None:
         """Return the next piece of the request body; whatever goes wrong with it is not the server's doing."""
         try:
-            return await source.next()
+            return checked_piece(await source.next())
         except Expired as problem:
             raise self._expired(limits, FailureKind.WRITE_TIMEOUT, str(problem)) from problem
         except Exception as problem:

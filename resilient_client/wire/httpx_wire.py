@@ -18,7 +18,7 @@ import httpx
 from resilient_client.exchange import Answer, Exchanged, Limits, WireError, WireRequest
 from resilient_client.headers import Headers
 from resilient_client.result import FailureKind
-from resilient_client.wire.auth_flows import AsyncioFlow, BlockingFlow, Flow
+from resilient_client.wire.auth_flows import AsyncioFlow, BlockingFlow, Flow, FlowFailed
 from resilient_client.wire.bodies import RequestStream
 from resilient_client.wire.classify import of_foreign
 from resilient_client.wire.coding import discard_body, read_raw
@@ -111,6 +111,8 @@ def _classified(problem: BaseException, limits: Limits, *, in_body: bool = False
         return problem
     if isinstance(problem, Expired):
         return WireError(limits.expired(FailureKind.READ_TIMEOUT), "the transport did not answer in time", sent=True)
+    if isinstance(problem, FlowFailed):
+        return WireError(FailureKind.LOCAL, str(problem), sent=False)
     error = of_foreign(problem, in_body=in_body)
     if error.kind in TIMEOUTS:
         error.kind = limits.expired(error.kind)
@@ -170,7 +172,8 @@ class HttpxWire(ABC):
             while True:
                 following.extensions = {**following.extensions, **request.extensions}  # limits hold for all of them
                 answer = await self._hop(following, limits, first=answer is None)
-                after = await flow.after(await self._shown(answer, following, whole=auth.requires_response_body))
+                shown = await self._shown(answer, following, whole=auth.requires_response_body)
+                after = await self._after(flow, shown)
                 if after is None or not _can_be_sent(after):
                     return answer
                 await discard_body(answer)
@@ -182,6 +185,12 @@ class HttpxWire(ABC):
             raise
         finally:
             await flow.close()
+
+    async def _after(self, flow: Flow, response: httpx.Response) -> httpx.Request | None:
+        try:
+            return await flow.after(response)
+        except FlowFailed as problem:
+            raise WireError(FailureKind.LOCAL, str(problem), sent=True) from problem
 
     async def _hop(self, request: httpx.Request, limits: Limits, *, first: bool) -> Answer:
         try:

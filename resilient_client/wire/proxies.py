@@ -55,16 +55,18 @@ def parse_proxy(url: str) -> Proxy:
             f"proxy={redact_url(url)!r}: a proxy is http://, https://, socks5:// or socks5h://[user:password@]host[:port]"
         )
     if parts.scheme.startswith("socks5"):
-        _socksio()
+        _socksio(url)
     user = None if parts.username is None else unquote(parts.username)
     return Proxy(parts.scheme, parts.hostname, port or PORTS[parts.scheme], user, unquote(parts.password or ""))
 
 
-def _socksio() -> Any:
+def _socksio(url: str = "") -> Any:
     try:
         import socksio.socks5  # noqa: PLC0415 - an extra
     except ImportError:
-        raise ConfigError("proxy=: SOCKS needs the extra: install resilient_client[socks]") from None
+        raise ConfigError(
+            f"proxy={redact_url(url)!r}: SOCKS needs the extra: install resilient-client[socks]"
+        ) from None
     return socksio.socks5
 
 

@@ -82,7 +82,7 @@ def resolve_auth(auth: Any) -> Any:
     """Return `auth` as a flow that httpx understands; raises `TypeError`."""
     if auth is None or hasattr(auth, "sync_auth_flow"):
         return auth
-    if isinstance(auth, (tuple, list)) and len(auth) == 2:
+    if isinstance(auth, (tuple, list)) and len(auth) == 2 and all(isinstance(part, (str, bytes)) for part in auth):
         return httpx.BasicAuth(auth[0], auth[1])
     if callable(auth):
         return FunctionAuth(cast("Callable[[httpx.Request], httpx.Request]", auth))
@@ -140,12 +140,30 @@ class RequestBuilder:
                 content=content, data=data, files=files, json=json, asynchronous=self._asynchronous
             )
         own = encode_headers(headers)
+        described = _framed(body, described, own)
         if idempotency_key is not None:
+            if any(name.lower() == b"idempotency-key" for name, _ in own):
+                raise ValueError("headers['Idempotency-Key'] and idempotency_key= were both given; a call has one key")
             own.append((IDEMPOTENCY_KEY, _value("Idempotency-Key", idempotency_key, "idempotency_key")))
         fields = merge(self._headers, described, own) if described or own else self._headers
         if not any(name.lower() == b"host" for name, _ in fields):
             fields = [(b"Host", _host(target)), *fields]
         return WireRequest(method, target, fields, body, self._auth if auth is None else resolve_auth(auth))
+
+
+def _framed(body: Body, described: RawHeaders, own: RawHeaders) -> RawHeaders:
+    """Return the fields that describe the body, with the length a caller gave for one that has none of its own."""
+    lengths = [value for name, value in own if name.lower() == b"content-length"]
+    if any(name.lower() == b"transfer-encoding" for name, _ in own):
+        raise ValueError("headers['Transfer-Encoding']: framing is the client's own; leave it out")
+    if not lengths:
+        return described
+    if len(lengths) > 1 or not lengths[0].isdigit():
+        raise ValueError(f"headers['Content-Length']: give one whole number, not {b', '.join(lengths)!r}")
+    known = body.content
+    if known is not None and len(known) != int(lengths[0]):
+        raise ValueError(f"headers['Content-Length']={int(lengths[0])}: the body has {len(known)} bytes; leave it out")
+    return [pair for pair in described if pair[0].lower() not in {b"transfer-encoding", b"content-length"}]
 
 
 def _nothing(method: str) -> tuple[Body, RawHeaders]:
@@ -161,6 +179,14 @@ def with_host(request: WireRequest) -> WireRequest:
     """Return `request` with the Host field of its URL, for one that was made from another."""
     request.headers = [(b"Host", _host(request.url)), *request.headers]
     return request
+
+
+def idempotency_key_of(request: WireRequest) -> str | None:
+    """Return the key a request carries, whichever way it was given."""
+    for name, value in request.headers:
+        if name.lower() == b"idempotency-key":
+            return value.decode("latin-1") or None
+    return None
 
 
 def new_idempotency_key() -> str:

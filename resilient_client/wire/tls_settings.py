@@ -39,8 +39,8 @@ class TlsSettings:
         self._context: ssl.SSLContext | None = None
         self.after_fork()
         on_fork(self)
-        if cert is not None:
-            self.context()  # a wrong certificate file is reported when the client is made
+        if cert is not None or isinstance(verify, str):
+            self.context()  # a wrong file is reported when the client is made
 
     def after_fork(self) -> None:
         """Start with a new lock: another thread of the parent may have held the old one."""
@@ -78,6 +78,10 @@ class TlsSettings:
 
     def _show(self, context: ssl.SSLContext, cert: Cert) -> None:
         parts = (cert,) if isinstance(cert, str) else cert
+        if not isinstance(parts, tuple) or len(parts) > 3:
+            raise ConfigError(
+                f"cert={type(cert).__name__}: give a PEM file, (certificate, key) or (certificate, key, password)"
+            )
         try:
             context.load_cert_chain(*parts)
         except (OSError, ssl.SSLError, TypeError) as problem:

@@ -17,6 +17,9 @@ from resilient_client.redact import redact_url
 Params = Mapping[str, Any] | Sequence[tuple[str, Any]] | str | bytes
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_HOST: Final = re.compile(r"(?!\.)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
+"""Labels of letters, digits, hyphens and, as real names have them, underscores."""
+
 SCHEMES: Final = frozenset(("http", "https"))
 
 
@@ -28,6 +31,8 @@ def _checked(url: httpx.URL, shown: str) -> Url:
     if url.userinfo:
         raise ConfigError(f"url={shown!r}: credentials do not belong in a URL; use auth=(user, password)")
     host = url.raw_host.decode("ascii")
+    if ":" not in host and not _HOST.fullmatch(host):
+        raise ConfigError(f"url={shown!r}: {host!r} is not a host name")
     return Url(url.scheme, host, url.port, url.raw_path.decode("ascii"))
 
 
@@ -55,6 +60,14 @@ def parse_url(text: str, *, base: Url | None = None) -> Url:
     return _checked(_parse(str(joined), shown), shown)
 
 
+def _parse_base(base_url: str) -> Url:
+    try:
+        return parse_url(base_url)
+    except ConfigError as problem:
+        hint = "" if "://" in base_url else f"; did you mean 'http://{redact_url(base_url)}'?"
+        raise ConfigError(f"base_{problem}{hint}") from None
+
+
 class Base:
     """Where a client's relative URLs start. Joined URLs are remembered: services call few and call them often."""
 
@@ -65,7 +78,7 @@ class Base:
         if base_url is not None:
             if not isinstance(base_url, str):
                 raise TypeError(f"base_url={base_url!r}: give a str")
-            self.url = parse_url(base_url)
+            self.url = _parse_base(base_url)
             if "?" in self.url.target or "#" in base_url:
                 raise ConfigError(f"base_url={redact_url(base_url)!r}: a base URL has no query and no fragment")
             self._prefix = self.url.target.rstrip("/") + "/"
@@ -120,7 +133,7 @@ class Base:
 def _with_params(url: Url, params: Params) -> Url:
     try:
         merged = httpx.URL(str(url)).copy_merge_params(httpx.QueryParams(cast("Any", params)))
-    except (TypeError, ValueError, AttributeError) as problem:
+    except (TypeError, ValueError, AttributeError, IndexError) as problem:
         raise TypeError(f"params={type(params).__name__}: give a mapping or pairs of names and values") from problem
     return Url(url.scheme, url.host, url.port, merged.raw_path.decode("ascii"))
 

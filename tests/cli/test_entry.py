@@ -21,7 +21,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(missing):
     ran = python(BLOCKED.format(name=missing, then="from resilient_client.__main__ import main; main()"))
     assert ran.returncode == 2
     assert ran.stdout == ""
-    assert ran.stderr == "the command line needs typer and rich: install resilient_client[cli]\n"
+    assert ran.stderr == "the command line needs typer and rich: install resilient-client[cli]\n"
 
 
 def test_another_module_that_is_missing_is_not_mistaken_for_the_extra():
@@ -29,7 +29,7 @@ def test_another_module_that_is_missing_is_not_mistaken_for_the_extra():
         BLOCKED.format(name="resilient_client.cli.call", then="from resilient_client.__main__ import main; main()")
     )
     assert "resilient_client.cli.call" in ran.stderr
-    assert "resilient_client[cli]" not in ran.stderr
+    assert "resilient-client[cli]" not in ran.stderr
 
 
 def test_the_module_runs_as_a_program():
