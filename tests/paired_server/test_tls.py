@@ -158,5 +158,5 @@ def test_without_trustme_the_error_names_the_extra(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(certificates, "CERTIFICATES", certificates.Certificates())
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r"install resilient_client\[testing\]"):
+    with pytest.raises(ImportError, match=r"install resilient-client\[testing\]"):
         certificates.CERTIFICATES.client_context()
