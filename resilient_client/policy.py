@@ -131,10 +131,10 @@ def _is_token(text: object) -> bool:
 class RetryBudget:
     """How much extra load retries may add when they do not help.
 
-    Each call deposits `ratio` tokens, time deposits `min_per_second`, a retry takes one; a call that succeeds in the
-    end gives back what it took. The balance starts at `burst` and never exceeds `burst` + `ratio` x the
-    calls of the last `window` seconds. The defaults are those of Finagle's RetryBudget turned down to 10 %:
-    in a full outage the load is at most about 1.1 times the calls.
+    Each call that sends something deposits `ratio` tokens, time deposits `min_per_second`, a retry takes one; a call
+    that succeeds in the end gives back what it took. The balance starts at `burst` and never exceeds `burst` +
+    `ratio` x the calls of the last `window` seconds. The defaults are those of Finagle's RetryBudget turned down to
+    10 %: in a full outage the load is at most about 1.1 times the calls.
     """
 
     ratio: float = 0.1

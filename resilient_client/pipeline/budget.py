@@ -1,7 +1,8 @@
 """The retry budget: a balance of tokens that rations retries which do not help.
 
-Rules: a call deposits `ratio`, a second deposits `min_per_second`; a retry takes one token before its wait; a call that
-succeeds gives back what it took. The balance never exceeds `burst` + `ratio` x the calls in the window.
+Rules: a call that sends something deposits `ratio`, a second deposits `min_per_second`; a retry takes one token before
+its wait; a call that succeeds gives back what it took. The balance never exceeds `burst` + `ratio` x the calls in the
+window.
 """
 
 from __future__ import annotations

@@ -151,16 +151,41 @@ class RequestStream(httpx.SyncByteStream, httpx.AsyncByteStream):
         self.body = body
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from cast("Iterable[bytes]", self.body.chunks())  # a blocking client takes no asynchronous body
+        pieces = iter(cast("Iterable[bytes]", self.body.chunks()))  # a blocking client takes no asynchronous body
+        while (piece := _next(pieces)) is not None:
+            yield piece
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pieces = self.body.chunks()
-        if isinstance(pieces, AsyncIterable):
-            async for piece in pieces:
+        if not isinstance(pieces, AsyncIterable):
+            for piece in self:
                 yield piece
-        else:
-            for piece in pieces:
-                yield piece
+            return
+        later = aiter(pieces)
+        while (later_piece := await _anext(later)) is not None:
+            yield later_piece
+
+
+class BodyFailed(Exception):
+    """The caller's own body raised; its exception is the cause."""
+
+
+def _blame(problem: Exception) -> BodyFailed:
+    return BodyFailed(f"the request body could not be read: {type(problem).__name__}: {problem}")
+
+
+def _next(pieces: Iterator[bytes]) -> bytes | None:
+    try:
+        return checked_piece(next(pieces, None))
+    except Exception as problem:
+        raise _blame(problem) from problem
+
+
+async def _anext(pieces: AsyncIterator[bytes]) -> bytes | None:
+    try:
+        return checked_piece(await anext(pieces, None))
+    except Exception as problem:
+        raise _blame(problem) from problem
 
 
 def checked_piece(piece: object) -> bytes | None:

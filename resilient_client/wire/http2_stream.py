@@ -143,14 +143,17 @@ class Http2Stream:
         self._sent = True
         connection.wake_writer()
         if has_body:
-            await self._send_body(chunks, limits)
+            length = next((int(value) for name, value in fields if name == b"content-length"), None)
+            await self._send_body(chunks, length, limits)
 
-    async def _send_body(self, chunks: Any, limits: Limits) -> None:
+    async def _send_body(self, chunks: Any, length: int | None, limits: Limits) -> None:
         connection, stream_id = self._connection, self._id
         assert stream_id is not None  # noqa: S101 - the head was sent
         source = connection.network.iterate(chunks, limits.attempt_until)
+        sent = 0
         while (piece := await self._piece(source, limits)) is not None:
             data = memoryview(piece)
+            sent += len(piece)
             while data:
                 room = await self._room(limits)
                 if room == 0:  # the answer is already here: the rest of the request is not wanted
@@ -158,6 +161,8 @@ class Http2Stream:
                 connection.h2.send_data(stream_id, bytes(data[:room]))
                 data = data[room:]
                 connection.wake_writer()
+        if length is not None and sent != length:
+            raise WireError(FailureKind.LOCAL, f"the body has {sent} bytes, Content-Length says {length}", sent=True)
         connection.h2.end_stream(stream_id)
         connection.wake_writer()
 

@@ -19,7 +19,7 @@ from resilient_client.exchange import Answer, Exchanged, Limits, WireError, Wire
 from resilient_client.headers import Headers
 from resilient_client.result import FailureKind
 from resilient_client.wire.auth_flows import AsyncioFlow, BlockingFlow, Flow, FlowFailed
-from resilient_client.wire.bodies import RequestStream
+from resilient_client.wire.bodies import BodyFailed, RequestStream
 from resilient_client.wire.classify import of_foreign
 from resilient_client.wire.coding import discard_body, read_raw
 from resilient_client.wire.pool import BODY, FRESH, LIMITS, REUSED, Pool
@@ -111,6 +111,8 @@ def _classified(problem: BaseException, limits: Limits, *, in_body: bool = False
         return problem
     if isinstance(problem, Expired):
         return WireError(limits.expired(FailureKind.READ_TIMEOUT), "the transport did not answer in time", sent=True)
+    if isinstance(problem, BodyFailed):
+        return WireError(FailureKind.LOCAL, str(problem), sent=True)
     if isinstance(problem, FlowFailed):
         return WireError(FailureKind.LOCAL, str(problem), sent=False)
     error = of_foreign(problem, in_body=in_body)
@@ -120,7 +122,7 @@ def _classified(problem: BaseException, limits: Limits, *, in_body: bool = False
 
 
 def _cause(problem: BaseException) -> BaseException | None:
-    return problem.__cause__ if isinstance(problem, WireError) else problem
+    return problem.__cause__ if isinstance(problem, (WireError, FlowFailed, BodyFailed)) else problem
 
 
 class HttpxWire(ABC):

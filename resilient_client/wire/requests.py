@@ -113,7 +113,13 @@ class RequestBuilder:
         asynchronous: bool = False,
     ) -> None:
         self.base = Base(base_url, allow_other_origins=allow_other_origins)
-        self._headers = merge(DEFAULTS, encode_headers(headers))
+        own = encode_headers(headers)
+        for name, _ in own:
+            if name.lower() in {b"content-length", b"transfer-encoding"}:
+                raise ValueError(
+                    f"headers[{name.decode()!r}]: that belongs to one request, not to a client; leave it out"
+                )
+        self._headers = merge(DEFAULTS, own)
         self._auth = resolve_auth(auth)
         self._asynchronous = asynchronous
 

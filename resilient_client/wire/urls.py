@@ -132,7 +132,9 @@ class Base:
 
 def _with_params(url: Url, params: Params) -> Url:
     try:
-        merged = httpx.URL(str(url)).copy_merge_params(httpx.QueryParams(cast("Any", params)))
+        own = httpx.URL(str(url))
+        added = httpx.QueryParams(cast("Any", params)).multi_items()
+        merged = own.copy_with(params=httpx.QueryParams([*own.params.multi_items(), *added]))
     except (TypeError, ValueError, AttributeError, IndexError) as problem:
         raise TypeError(f"params={type(params).__name__}: give a mapping or pairs of names and values") from problem
     return Url(url.scheme, url.host, url.port, merged.raw_path.decode("ascii"))

@@ -115,6 +115,7 @@ def refused_by_a_client(error, match, **options):
         ({"headers": {"a b": "c"}}, ValueError, "not a header name"),
         ({"headers": {"a": 5}}, TypeError, r"headers\['a'\]: the value must be a str"),
         ({"headers": "a: b"}, TypeError, "headers=str"),
+        ({"headers": {"Content-Length": "5"}}, ValueError, "belongs to one request"),
         ({"auth": 5}, TypeError, "auth=int"),
         ({"verify": 5}, ConfigError, "verify=5"),
         ({"verify": "/no/such/file"}, ConfigError, "no such file"),

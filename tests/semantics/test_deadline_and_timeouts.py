@@ -92,7 +92,7 @@ def test_an_ambient_deadline_holds_over_the_wire_too(wire):
     with deadline(0.1):
         result = wire.client(policy=Policy(retry=None)).get("/")
     assert result.kind is FailureKind.DEADLINE
-    assert 0.1 <= result.elapsed < 1
+    assert 0.05 < result.elapsed < 1  # the block began a moment before the call
 
 
 @pytest.mark.parametrize("seconds", [-1, float("inf"), float("nan"), "3", None, True])
