@@ -22,11 +22,12 @@ from resilient_client.testing.journal import Journal
 from resilient_client.testing.script import Route, Script
 from resilient_client.testing.virtual_stream import VirtualStream
 from resilient_client.wire.connect import Connector
-from resilient_client.wire.httpx_wire import AsyncioHttpxWire, AsyncioTransport
+from resilient_client.wire.httpx_wire import AsyncioHttpxWire
 from resilient_client.wire.pool import Pool
 from resilient_client.wire.sockets import ChunkSource
 from resilient_client.wire.sockets.blocking import BlockingNetwork
 from resilient_client.wire.tls_settings import TlsSettings
+from resilient_client.wire.transports import AsyncioTransport
 
 T = TypeVar("T")
 

@@ -14,9 +14,7 @@ from resilient_client.errors import ConfigError
 from resilient_client.wire.connect import Connector
 from resilient_client.wire.httpx_wire import (
     AsyncioHttpxWire,
-    AsyncioTransport,
     BlockingHttpxWire,
-    BlockingTransport,
     HttpxWire,
 )
 from resilient_client.wire.pool import Pool
@@ -24,6 +22,7 @@ from resilient_client.wire.proxies import Proxy, parse_proxy
 from resilient_client.wire.sockets.blocking import BlockingNetwork
 from resilient_client.wire.sockets.nonblocking import AsyncioNetwork
 from resilient_client.wire.tls_settings import Cert, TlsSettings, Verify
+from resilient_client.wire.transports import AsyncioTransport, BlockingTransport
 
 
 @dataclass(frozen=True, slots=True)

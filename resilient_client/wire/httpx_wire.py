@@ -19,110 +19,25 @@ from resilient_client.exchange import Answer, Exchanged, Limits, WireError, Wire
 from resilient_client.headers import Headers
 from resilient_client.result import FailureKind
 from resilient_client.wire.auth_flows import AsyncioFlow, BlockingFlow, Flow, FlowFailed
-from resilient_client.wire.bodies import BodyFailed, RequestStream
-from resilient_client.wire.classify import of_foreign
+from resilient_client.wire.bodies import RequestStream
 from resilient_client.wire.coding import discard_body, read_raw
 from resilient_client.wire.pool import BODY, FRESH, LIMITS, REUSED, Pool
 from resilient_client.wire.sockets import Expired
 from resilient_client.wire.sockets.blocking import BlockingChunks
 from resilient_client.wire.sockets.nonblocking import AsyncChunks
+from resilient_client.wire.transports import BytesBody, TransportBody, cause_of, classified
 from resilient_client.wire.urls import httpx_url
 
 if TYPE_CHECKING:
     from resilient_client.wire.sockets import ChunkSource
 
-TIMEOUTS: Final = frozenset(
-    (FailureKind.CONNECT_TIMEOUT, FailureKind.POOL_TIMEOUT, FailureKind.READ_TIMEOUT, FailureKind.WRITE_TIMEOUT)
-)
-
 AUTH_BODY_CAP: Final = 1024 * 1024
 """Bytes of an answer that an auth flow may ask to see."""
-
-
-class BlockingTransport(httpx.HTTPTransport):
-    """httpx's own transport with our pool inside, so that what patches httpx's transport still sees every request."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool  # type: ignore[assignment]
-
-
-class AsyncioTransport(httpx.AsyncHTTPTransport):
-    """httpx's own asynchronous transport with our pool inside."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool  # type: ignore[assignment]
-
-
-class TransportBody:
-    """The body of a transport's answer, pulled piece by piece."""
-
-    def __init__(self, wire: HttpxWire, response: Any, limits: Limits) -> None:
-        self._wire = wire
-        self._response = response
-        self._limits = limits
-        self._source: ChunkSource | None = wire.pieces(response.stream, limits)
-
-    async def read(self) -> bytes:
-        """Return the next bytes, empty at the end."""
-        source = self._source
-        if source is None:
-            return b""
-        try:
-            while (piece := await source.next()) is not None:
-                if not self._wire.ours:
-                    self._limits.check("reading the body", sent=True)
-                if piece:
-                    return piece
-        except BaseException as problem:  # noqa: BLE001 - raised again, classified
-            self.abort()
-            raise _classified(problem, self._limits, in_body=True) from _cause(problem)
-        self._source = None
-        return b""
-
-    def abort(self) -> None:
-        """Let go of the rest."""
-        if self._source is not None:
-            self._source = None
-            self._wire.let_go(self._response)
-
-
-class BytesBody:
-    """A body that was read already."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    async def read(self) -> bytes:
-        """Return everything, then nothing."""
-        content, self._content = self._content, b""
-        return content
-
-    def abort(self) -> None:
-        """There is nothing to let go of."""
 
 
 def _can_be_sent(request: httpx.Request) -> bool:
     """Return whether the body is still there: an iterator that was read for an earlier hop is not."""
     return not isinstance(request.stream, RequestStream) or request.stream.body.replayable
-
-
-def _classified(problem: BaseException, limits: Limits, *, in_body: bool = False) -> BaseException:
-    if isinstance(problem, WireError) or not isinstance(problem, Exception):
-        return problem
-    if isinstance(problem, Expired):
-        return WireError(limits.expired(FailureKind.READ_TIMEOUT), "the transport did not answer in time", sent=True)
-    if isinstance(problem, BodyFailed):
-        return WireError(FailureKind.LOCAL, str(problem), sent=True)
-    if isinstance(problem, FlowFailed):
-        return WireError(FailureKind.LOCAL, str(problem), sent=False)
-    error = of_foreign(problem, in_body=in_body)
-    if error.kind in TIMEOUTS:
-        error.kind = limits.expired(error.kind)
-    return error
-
-
-def _cause(problem: BaseException) -> BaseException | None:
-    return problem.__cause__ if isinstance(problem, (WireError, FlowFailed, BodyFailed)) else problem
 
 
 class HttpxWire(ABC):
@@ -142,7 +57,7 @@ class HttpxWire(ABC):
                 return self._answer(await self.handle(outgoing, limits), limits)
             return await self._authenticated(request.auth, outgoing, limits, on_hop)
         except Exception as problem:  # noqa: BLE001 - a transport may raise anything
-            raise _classified(problem, limits) from _cause(problem)
+            raise classified(problem, limits) from cause_of(problem)
 
     def _outgoing(self, request: WireRequest, limits: Limits, *, fresh: bool) -> httpx.Request:
         extensions: dict[str, Any] = {"timeout": _plain_timeouts(limits)}
@@ -200,10 +115,10 @@ class HttpxWire(ABC):
         except Exception as problem:
             if first:
                 raise
-            error = _classified(problem, limits)
+            error = classified(problem, limits)
             if isinstance(error, WireError):  # an earlier request of the flow was sent, and was answered
                 error.sent, error.stale = True, False
-            raise error from _cause(problem)
+            raise error from cause_of(problem)
 
     async def _shown(self, answer: Answer, request: httpx.Request, *, whole: bool) -> httpx.Response:
         """Return `answer` as the flow sees it; its body only when the flow wants to look."""
