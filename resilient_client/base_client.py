@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from math import inf
 from typing import Any, ClassVar, Final, TypedDict
 
 from resilient_client import decoding
@@ -13,7 +14,7 @@ from resilient_client.exchange import Wire
 from resilient_client.pipeline import Kernels, assemble
 from resilient_client.pipeline.call import Call, Handler, result_of
 from resilient_client.pipeline.circuit import Circuit
-from resilient_client.policy import Policy
+from resilient_client.policy import Default, Policy
 from resilient_client.redact import redact_url
 from resilient_client.result import Result
 from resilient_client.state import CircuitState, ClientState
@@ -126,6 +127,8 @@ class BaseClient:
         self._send = send_over(self._wire)
         self._pipelines: dict[Policy, Handler] = {}
         self._pipeline = self._pipeline_of(self.policy)
+        total = self.policy.timeouts.total
+        self._at_most = inf if total is None or isinstance(total, Default) else total
         self._closed = False
 
     def _pipeline_of(self, policy: Policy) -> Handler:
@@ -163,6 +166,7 @@ class BaseClient:
             expect=expect,
             decoder=decoder,
             idempotency_key=key or idempotency_key_of(request),
+            at_most=self._at_most,
             mark=now,
         )
 

@@ -43,7 +43,7 @@ def text(content: bytes, content_type: str | None) -> str:
 def parse_json(content: bytes) -> Any:
     """Return `content` parsed as JSON; raises `Undecodable` for any reason it is not."""
     try:
-        return json.loads(content)
+        return json.loads(content.decode("utf-8-sig"))
     except RecursionError:
         raise Undecodable("the JSON is nested too deeply") from None
     except ValueError as problem:  # JSONDecodeError and UnicodeDecodeError

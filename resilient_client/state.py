@@ -15,6 +15,11 @@ class CircuitState:
     failures: int
     retry_after: float | None = None
 
+    @property
+    def ratio(self) -> float:
+        """Failures per call of the window; 0 when there were none."""
+        return self.failures / self.calls if self.calls else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class ClientState:

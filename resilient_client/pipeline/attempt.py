@@ -45,13 +45,14 @@ def cut_short(call: Call, started: float) -> bool:
     return allowed is not None and call.deadline - started < FULL_CHANCE * allowed
 
 
-def with_deadline_header(call: Call, left: float) -> WireRequest:
-    """Return the call's request, telling the server how many milliseconds are left when the policy says so."""
-    name, request = call.policy.timeouts.header, call.request
+def with_deadline_header(request: WireRequest, name: str | None, left: float) -> WireRequest:
+    """Return `request`, telling the server how many milliseconds are left when the policy names a header for it."""
     if name is None or left == inf:
         return request
-    field = (name.encode("ascii"), b"%d" % max(0, int(left * 1000)))
-    return WireRequest(request.method, request.url, [*request.headers, field], request.body, request.auth)
+    field = name.encode("ascii")
+    others = [pair for pair in request.headers if pair[0].lower() != field.lower()]
+    headers = [*others, (field, b"%d" % max(0, int(left * 1000)))]
+    return WireRequest(request.method, request.url, headers, request.body, request.auth)
 
 
 def attempt_layer(send: Send, clock: Callable[[], float]) -> Handler:
@@ -70,7 +71,7 @@ def attempt_layer(send: Send, clock: Callable[[], float]) -> Handler:
 
     async def _send(call: Call, *, fresh: bool = False) -> Outcome:
         limits = limits_of(call, clock)
-        request = with_deadline_header(call, call.deadline - clock())
+        request = with_deadline_header(call.request, call.policy.timeouts.header, call.deadline - clock())
         return await send(call, request, limits, fresh=fresh)
 
     return with_timeouts

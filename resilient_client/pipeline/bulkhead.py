@@ -2,7 +2,7 @@
 
 Rules it keeps:
 
-- Holding a permit is being in a set: giving it back twice is harmless, and the usage is never a guess.
+- Holding a permit is being listed: giving it back twice is harmless, and the usage is never a guess.
 - First come, first served: nobody takes a free permit past someone who waits.
 - A permit granted to a waiter that gave up meanwhile goes to the next one.
 """
@@ -10,8 +10,9 @@ Rules it keeps:
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -27,23 +28,14 @@ if TYPE_CHECKING:
 class Permit:
     """One caller's claim on a place: asked for, held, or given back.
 
-    One that is dropped without having been given back, by an interrupt at the wrong instruction, reports itself lost.
+    The kernel only knows it weakly: one that is dropped without having been given back, by an interrupt at the wrong
+    instruction, takes no place for long.
     """
 
-    __slots__ = ("_lost", "place", "waker")
+    __slots__ = ("__weakref__", "waker")
 
-    def __init__(self, permits: Permits) -> None:
-        self.place = object()
+    def __init__(self) -> None:
         self.waker: Waker | None = None
-        self._lost: deque[object] | None = permits.lost
-
-    def settled(self) -> None:
-        """Note that it was given back."""
-        self._lost = None
-
-    def __del__(self) -> None:
-        if self._lost is not None:
-            self._lost.append(self.place)  # takes no lock: this may run anywhere
 
 
 class Answer(Enum):
@@ -60,16 +52,16 @@ class Permits:
     def __init__(self, settings: Bulkhead) -> None:
         self.settings = settings
         self._lock = threading.Lock()
-        self._held: set[object] = set()
+        self._held: dict[int, weakref.ref[Permit]] = {}
         self._waiting: deque[Permit] = deque()
-        self.lost: deque[object] = deque()
 
     def ask(self, permit: Permit, make_waker: Callable[[], Waker]) -> Answer:
         """Take a place for `permit`, or a place in the queue, or say that there is neither."""
+        if len(self._held) >= self.settings.max_concurrent:
+            self._regain_lost()
         with self._lock:
-            self._find_lost_locked()
             if not self._waiting and len(self._held) < self.settings.max_concurrent:
-                self._held.add(permit.place)
+                self._hold_locked(permit)
                 return Answer.HELD
             if len(self._waiting) >= self.settings.max_waiting:
                 return Answer.FULL
@@ -77,42 +69,46 @@ class Permits:
             self._waiting.append(permit)
             return Answer.QUEUED
 
+    def _hold_locked(self, permit: Permit) -> None:
+        self._held[id(permit)] = weakref.ref(permit)
+
     def holds(self, permit: Permit) -> bool:
         """Return whether `permit` has its place."""
-        return permit.place in self._held
+        return id(permit) in self._held
 
     def give_back(self, permit: Permit) -> None:
         """Give up the place, held or queued, and hand it on. Harmless when there is none."""
         with self._lock:
-            self._find_lost_locked()
-            if permit.place in self._held:
-                self._held.discard(permit.place)
-            elif permit in self._waiting:
+            if self._held.pop(id(permit), None) is None and permit in self._waiting:
                 self._waiting.remove(permit)
-            permit.settled()
             granted = self._grant_locked() if self._waiting else ()
-        for next_one in granted:
-            if next_one.waker is not None and not next_one.waker.wake():
-                self.give_back(next_one)
+        self._wake(granted)
+
+    def _wake(self, granted: Iterable[Permit]) -> None:
+        for permit in granted:
+            if permit.waker is not None and not permit.waker.wake():
+                self.give_back(permit)
+
+    def _regain_lost(self) -> None:
+        """Free the places of permits that nobody has any more."""
+        with self._lock:
+            for place in [place for place, permit in self._held.items() if permit() is None]:
+                del self._held[place]
+            granted = self._grant_locked()
+        self._wake(granted)
 
     def _grant_locked(self) -> list[Permit]:
         granted: list[Permit] = []
         while self._waiting and len(self._held) < self.settings.max_concurrent:
             permit = self._waiting.popleft()
-            self._held.add(permit.place)
+            self._hold_locked(permit)
             granted.append(permit)
         return granted
-
-    def _find_lost_locked(self) -> None:
-        while self.lost:
-            self._held.discard(self.lost.popleft())
 
     @property
     def in_use(self) -> int:
         """Permits held now."""
-        if self.lost:
-            with self._lock:
-                self._find_lost_locked()
+        self._regain_lost()
         return len(self._held)
 
     @property
@@ -125,7 +121,6 @@ class Permits:
         self._lock = threading.Lock()
         self._held.clear()
         self._waiting.clear()
-        self.lost.clear()
 
 
 def bulkhead_layer(proceed: Handler, permits: Permits, backend: Backend) -> Handler:
@@ -133,7 +128,7 @@ def bulkhead_layer(proceed: Handler, permits: Permits, backend: Backend) -> Hand
     settings = permits.settings
 
     async def with_permit(call: Call) -> Outcome:
-        permit = Permit(permits)
+        permit = Permit()
         try:
             answer = permits.ask(permit, backend.waker)
             if answer is not Answer.HELD and (refused := await _wait(call, permit, answer)) is not None:

@@ -28,6 +28,7 @@ class Call:
     client: str
     started: float
     deadline: float = inf
+    at_most: float = inf
     route: str | None = None
     expect: frozenset[int] | None = None
     decoder: Decoder[Any] | None = None

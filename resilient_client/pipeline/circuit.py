@@ -155,8 +155,8 @@ class Circuit:
             self._relay.guard(self._storage.increment_counter)
         enough = window.calls >= settings.min_calls
         if (
-            (enough and window.failures >= settings.failure_ratio * window.calls)
-            or (enough and settings.slow is not None and window.slow >= settings.slow_ratio * window.calls)
+            (enough and window.failures / window.calls >= settings.failure_ratio)
+            or (enough and settings.slow is not None and window.slow / window.calls >= settings.slow_ratio)
             or (settings.consecutive is not None and self._in_a_row >= settings.consecutive)
         ):
             self._open_locked(now)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def deadline_layer(proceed: Handler, clock: Callable[[], float]) -> Handler:
-    """Set the call's deadline: the smaller of its policy's `total` and what the ambient deadline leaves."""
+    """Set the call's deadline: the smallest of its policy's `total`, the client's, and what the ambient one leaves."""
 
     async def with_deadline(call: Call) -> Outcome:
         total = call.policy.timeouts.total
-        left = min(inf if total is None else total, ambient.left())
+        left = min(inf if total is None else total, call.at_most, ambient.left())
         call.deadline = call.started + left
         if left <= 0:
             call.stopped = StopReason.DEADLINE

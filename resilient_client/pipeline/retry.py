@@ -105,7 +105,7 @@ class Decider:
             wait: float = max(0.0, settings.wait(state))
             state.upcoming_sleep = wait
             return wait
-        throttled = outcome.status == 429 or (outcome.status == 503 and outcome.retry_after is None)
+        throttled = outcome.status == 429 or (outcome.status == 503 and "retry-after" not in (outcome.headers or ()))
         return backoff(settings, self.tries, self._random(), throttled=throttled)
 
     def _fit(self, wait: float, floor: float | None, left: float) -> float | StopReason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from resilient_client.exchange import Answer
     from resilient_client.headers import Headers
 
-PIECE: Final = 256 * 1024
+PIECE: Final = 64 * 1024
 """Bytes decoded at a time: what a bomb may cost beyond the cap."""
 
 SLACK: Final = 1024 * 1024
@@ -103,7 +104,8 @@ class Collector:
         self._decoders = decoders(headers)
         self._cap = cap
         self._sizes = [0] * (len(self._decoders) + 1)
-        self._pieces: list[bytes] = []
+        self._whole: bytes | None = None
+        self._buffer: io.BytesIO | None = None
 
     def add(self, data: bytes) -> None:
         """Take in a piece as it came; raises `WireError` (`decode` or `too_large`)."""
@@ -128,14 +130,24 @@ class Collector:
             raise WireError(FailureKind.TOO_LARGE, f"the decoded body is larger than {self._cap} bytes", sent=True)
 
     def _keep(self, data: bytes) -> None:
-        if data:
-            self._pieces.append(data)
+        if not data:
+            return
+        if self._whole is None and self._buffer is None:
+            self._whole = data  # most bodies come in one piece
+            return
+        if self._buffer is None:
+            self._buffer = io.BytesIO()
+            self._buffer.write(self._whole or b"")
+            self._whole = None
+        self._buffer.write(data)
 
     def content(self) -> bytes:
         """Return the whole body; raises `WireError` when a coding is incomplete."""
         for decoder in self._decoders:
             decoder.end()
-        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        if self._buffer is not None:
+            return self._buffer.getvalue()  # hands over its memory instead of copying it, as a join would
+        return self._whole or b""
 
 
 async def read_body(answer: Answer, cap: int) -> bytes:

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from resilient_client.exchange import Exchanged, Outcome, WireError, expected
+from resilient_client.pipeline.attempt import with_deadline_header
 from resilient_client.result import FailureKind
 from resilient_client.retry_after import retry_after
 from resilient_client.wire.classify import kind_of_status
@@ -52,6 +53,7 @@ async def _follow(
         await discard_body(answer)
         on_hop(Exchanged(answer.status, answer.reused))
         request = with_host(next_request(request, answer, seen))
+        request = with_deadline_header(request, call.policy.timeouts.header, call.deadline - limits.clock())
         seen.append(request.url)
         try:
             answer = await wire.send(request, limits, fresh=False, on_hop=on_hop)

@@ -96,6 +96,7 @@ class Http1Connection:
     async def _piece(self, source: ChunkSource) -> bytes | None:
         """Return the next piece of the request body; whatever goes wrong with it is not the server's doing."""
         limits = self._require_limits()
+        limits.check("sending the request", sent=self._sent)
         try:
             return checked_piece(await source.next())
         except Expired as problem:

@@ -168,6 +168,7 @@ class Http2Stream:
 
     async def _piece(self, source: ChunkSource, limits: Limits) -> bytes | None:
         """Return the next piece of the request body; whatever goes wrong with it is not the server's doing."""
+        limits.check("sending the request", sent=self._sent)
         try:
             return checked_piece(await source.next())
         except Expired as problem:

@@ -26,7 +26,7 @@ SCHEMES: Final = frozenset(("http", "https"))
 def _checked(url: httpx.URL, shown: str) -> Url:
     if url.scheme not in SCHEMES:
         raise ConfigError(f"url={shown!r}: the scheme must be http or https")
-    if not url.host:
+    if not url.raw_host:
         raise ConfigError(f"url={shown!r}: there is no host in it")
     if url.userinfo:
         raise ConfigError(f"url={shown!r}: credentials do not belong in a URL; use auth=(user, password)")
@@ -36,12 +36,16 @@ def _checked(url: httpx.URL, shown: str) -> Url:
     return Url(url.scheme, host, url.port, url.raw_path.decode("ascii"))
 
 
+_AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
+_PORT = re.compile(r":([^:\]@]*)$")
+
+
 def _parse(text: str, shown: str) -> httpx.URL:
-    authority = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)", text)
-    if authority is not None:
-        port = re.search(r":([^:\]@]*)$", authority[1])
-        if port is not None and port[1] and not (port[1].isdigit() and 1 <= int(port[1][:9]) <= 65535):
-            raise ConfigError(f"url={shown!r}: the port must be 1 to 65535")
+    """Parse `text`; its port is looked at here, because httpx wraps one that is too large."""
+    authority = _AUTHORITY.match(text)
+    port = _PORT.search(authority[1]) if authority else None
+    if port and port[1] and not (re.fullmatch(r"[0-9]{1,5}", port[1]) and 1 <= int(port[1]) <= 65535):
+        raise ConfigError(f"url={shown!r}: the port must be 1 to 65535")
     try:
         return httpx.URL(text)
     except (httpx.InvalidURL, ValueError, TypeError) as problem:

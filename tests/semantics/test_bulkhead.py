@@ -149,7 +149,7 @@ class PermitsMachine(RuleBasedStateMachine):
 
     @rule()
     def ask(self):
-        permit = Permit(self.permits)
+        permit = Permit()
         if self.permits.ask(permit, self.waker) is not Answer.FULL:
             self.asked.append(permit)
         else:
@@ -182,7 +182,7 @@ def test_a_permit_granted_to_a_waiter_whose_loop_is_gone_goes_to_the_next():
             return False
 
     permits = Permits(Bulkhead(max_concurrent=1))
-    holder, lost, waiting = Permit(permits), Permit(permits), Permit(permits)
+    holder, lost, waiting = Permit(), Permit(), Permit()
     permits.ask(holder, BlockingBackend().waker)
     permits.ask(lost, Gone)
     permits.ask(waiting, BlockingBackend().waker)
@@ -198,7 +198,7 @@ def test_threads_that_race_for_permits_never_hold_too_many():
     def worker(_):
         nonlocal inside, most
         for _ in range(100):
-            permit = Permit(permits)
+            permit = Permit()
             if permits.ask(permit, backend.waker) is Answer.QUEUED:
                 permit.waker.wait(10)
             assert permits.holds(permit)
@@ -217,9 +217,9 @@ def test_threads_that_race_for_permits_never_hold_too_many():
 
 def test_a_permit_dropped_by_an_interrupt_is_found_again():
     permits = Permits(Bulkhead(max_concurrent=1, max_waiting=0))
-    dropped = Permit(permits)
+    dropped = Permit()
     assert permits.ask(dropped, BlockingBackend().waker) is Answer.HELD
     del dropped
     assert permits.in_use == 0
-    kept = Permit(permits)
+    kept = Permit()
     assert permits.ask(kept, BlockingBackend().waker) is Answer.HELD

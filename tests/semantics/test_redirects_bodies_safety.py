@@ -128,6 +128,8 @@ def test_from_https_to_http_is_refused():
         "http:///x",
         "ftp://host/x",
         "http://[::1",
+        "http://host:\u00b2/",
+        "http://host:0000065617/",
     ],
 )
 def test_hostile_targets_are_refused_before_anything_is_sent(world, target):
@@ -159,7 +161,8 @@ def test_max_body_bounds_decoded_bytes_and_a_bomb_costs_no_more_than_the_cap_and
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert result.kind is FailureKind.TOO_LARGE
-    assert peak < 5 * MIB + MIB  # the server's own block of zeros is counted as well
+    growth, server = 4 * MIB // 8, 1.5 * MIB  # what a buffer is ahead of itself, untouched; the server's zeros and zlib
+    assert peak < 4 * MIB + MIB + growth + server
 
 
 def test_the_connection_of_a_body_that_is_too_large_is_closed(world):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from math import inf
 from typing import Any, Final, TypeVar
 
@@ -21,6 +21,9 @@ T = TypeVar("T")
 
 PAUSE_ABOVE: Final = 256 * 1024
 """Bytes waiting to be read above which the peer is asked, through TCP, to slow down."""
+
+PIECES_PER_TURN: Final = 8
+"""Pieces of an ordinary iterator that are sent before other tasks get a turn."""
 
 SLOW_PIECE: Final = 16 * 1024
 """Bytes handed over at a time to a peer that reads slowly; one of these must go within `Timeouts.write`."""
@@ -219,7 +222,7 @@ class AsyncioNetwork:
         """Return the pieces of an iterable of either kind."""
         if isinstance(chunks, AsyncIterable):
             return AsyncChunks(aiter(chunks), until)
-        return BlockingChunks(iter(chunks))
+        return YieldingChunks(iter(chunks))
 
 
 async def _connect(loop: asyncio.AbstractEventLoop, sock: socket.socket, address: Address, until: float) -> None:
@@ -234,6 +237,23 @@ async def _connect(loop: asyncio.AbstractEventLoop, sock: socket.socket, address
         if limit.expired():
             raise Expired("no connection in time") from None
         raise
+
+
+class YieldingChunks(BlockingChunks):
+    """A body from an ordinary iterator, whose pieces never wait: the loop gets a turn now and then."""
+
+    __slots__ = ("_taken",)
+
+    def __init__(self, iterator: Iterator[bytes]) -> None:
+        super().__init__(iterator)
+        self._taken = 0
+
+    async def next(self) -> bytes | None:
+        """Return the next piece, letting others run between every few."""
+        self._taken += 1
+        if self._taken % PIECES_PER_TURN == 0:
+            await asyncio.sleep(0)
+        return await super().next()
 
 
 class AsyncChunks:
