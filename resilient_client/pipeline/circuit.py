@@ -106,6 +106,8 @@ class Circuit:
             if self._shared:
                 self._follow_storage_locked(now)
             answer = self._admission if self._state == CLOSED else self._admit_not_closed_locked(now)
+            if self._relay.listeners and isinstance(answer, Admission):
+                self._relay.admitted(self._machine)
         if self._relay.listeners:
             self._relay.tell()
         return answer

@@ -94,6 +94,10 @@ class Relay(pybreaker.CircuitBreakerListener):
         if self.listeners:
             self._pending.append(lambda listener: listener.state_change(cb, old_state, new_state))
 
+    def admitted(self, machine: pybreaker.CircuitBreaker) -> None:
+        """Remember that a call was let through."""
+        self._pending.append(lambda listener: listener.before_call(machine, attempt))
+
     def outcome(self, machine: pybreaker.CircuitBreaker, failure: Exception | None) -> None:
         """Remember how a call ended."""
         if failure is None:
@@ -125,6 +129,10 @@ class Relay(pybreaker.CircuitBreakerListener):
                     if id(listener) not in self._broken:
                         self._broken.add(id(listener))
                         log.exception("circuit breaker listener %r raised; it is not logged again", listener)
+
+
+def attempt() -> None:
+    """Stand for the call in what listeners are told before it: pybreaker names the function, we have none to name."""
 
 
 class Reported(Exception):

@@ -50,6 +50,21 @@ class Seen:
         """The target without its query."""
         return self.target.partition("?")[0]
 
+    @property
+    def idempotency_key(self) -> str | None:
+        """The key that makes repeating it safe."""
+        return self.headers.get("idempotency-key")
+
+    @property
+    def traceparent(self) -> str | None:
+        """The trace it belongs to, as W3C Trace Context writes it."""
+        return self.headers.get("traceparent")
+
+    def seconds_left(self, header: str = "X-Request-Timeout-Ms") -> float | None:
+        """Return the seconds the caller still had, when it said so in `header` in milliseconds."""
+        value = self.headers.get(header)
+        return int(value) / 1000 if value is not None and value.isdecimal() else None
+
     def outcome(self) -> str:
         """Say in a few words how the exchange went."""
         answer = "no status" if self.status is None else str(self.status)

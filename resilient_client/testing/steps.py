@@ -84,6 +84,11 @@ def chance(probability: float, step: Step, otherwise: Step, *, seed: int) -> Ste
     return Chance(probability, step, otherwise, random.Random(seed))  # noqa: S311 - repeatable on purpose
 
 
+def flapping(*steps: Step) -> Step:
+    """Take `steps` in turn, over and over."""
+    return lambda request: steps[(request.number - 1) % len(steps)](request)
+
+
 def require_digest(realm: str = "test", nonce: str = "abc123", then: Step | None = None) -> Step:
     """Answer 401 with a digest challenge until a request carries an answer to it."""
     welcome = then or ok()

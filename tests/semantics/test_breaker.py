@@ -371,6 +371,9 @@ class Recording(pybreaker.CircuitBreakerListener):
     def state_change(self, cb, old_state, new_state):
         self.news.append((cb.name, old_state.name, new_state.name))
 
+    def before_call(self, cb, func, *args, **kwargs):
+        self.news.append("before")
+
     def failure(self, cb, exc):
         self.news.append("failure")
 
@@ -392,7 +395,7 @@ def test_a_pybreaker_listener_hears_transitions_and_results(virtual):
         (key, "open", "half-open"),
         (key, "half-open", "closed"),
     ]
-    assert [news for news in listener.news if isinstance(news, str)] == ["failure", "success"]
+    assert [news for news in listener.news if isinstance(news, str)] == ["before", "failure", "before", "success"]
 
 
 def test_a_raising_listener_changes_no_result_and_is_logged_once(virtual, caplog):

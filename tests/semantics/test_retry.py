@@ -17,6 +17,7 @@ from resilient_client.testing.steps import (
     bad_chunk,
     close,
     cut_gzip,
+    flapping,
     garbage,
     last_answer,
     ok,
@@ -358,6 +359,12 @@ def test_a_never_ending_tenacity_stop_is_ended_by_the_deadline(virtual):
     retry = Retry(stop=tenacity.stop_never, wait=tenacity.wait_fixed(1), budget=None)
     result = virtual.client(policy=Policy(timeouts=Timeouts(total=10), retry=retry)).get("/")
     assert (result.stopped, len(result.attempts)) == (StopReason.DEADLINE, 10)
+
+
+def test_a_flapping_server_is_ridden_out(world):
+    world.on("/", flapping(status(500), ok()))
+    client = world.client(policy=policy(breaker=None))
+    assert [len(client.get("/").attempts) for _ in range(4)] == [2, 2, 2, 2]
 
 
 def test_retry_none_makes_one_attempt(world):
