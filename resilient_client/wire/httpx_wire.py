@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from resilient_client.exchange import Answer, Exchanged, Limits, WireError, WireRequest
+from resilient_client.exchange import Answer, Exchanged, Limits, RawHeaders, WireError, WireRequest
 from resilient_client.headers import Headers
 from resilient_client.result import FailureKind
 from resilient_client.wire.auth_flows import AsyncioFlow, BlockingFlow, Flow, FlowFailed
@@ -31,8 +31,15 @@ from resilient_client.wire.urls import httpx_url
 if TYPE_CHECKING:
     from resilient_client.wire.sockets import ChunkSource
 
+BLOCKING_AS_IT_CAME: Final = httpx.HTTPTransport.handle_request
+ASYNCIO_AS_IT_CAME: Final = httpx.AsyncHTTPTransport.handle_async_request
+
 AUTH_BODY_CAP: Final = 1024 * 1024
 """Bytes of an answer that an auth flow may ask to see."""
+
+
+def _decoded(headers: RawHeaders) -> Headers:
+    return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers])
 
 
 def _can_be_sent(request: httpx.Request) -> bool:
@@ -52,12 +59,23 @@ class HttpxWire(ABC):
     ) -> Answer:
         """Send `request`, through its auth flow when it has one; raises `WireError`."""
         try:
+            if request.auth is None and self.ours and self.untouched():
+                return await self._straight(request, limits, fresh=fresh)
             outgoing = self._outgoing(request, limits, fresh=fresh)
             if request.auth is None:
                 return self._answer(await self.handle(outgoing, limits), limits)
             return await self._authenticated(request.auth, outgoing, limits, on_hop)
         except Exception as problem:  # noqa: BLE001 - a transport may raise anything
             raise classified(problem, limits) from cause_of(problem)
+
+    async def _straight(self, request: WireRequest, limits: Limits, *, fresh: bool) -> Answer:
+        """Go straight to our pool: nobody is in between who would want to see httpx's objects."""
+        pool: Pool = self._transport._pool  # noqa: SLF001 - where httpx's own transport keeps it
+        method = request.method.encode("ascii")
+        status, headers, body = await pool.exchange(
+            method, request.url, request.headers, request.body.chunks(), limits, fresh=fresh
+        )
+        return Answer(status, _decoded(headers), body, body.reused, body.version)
 
     def _outgoing(self, request: WireRequest, limits: Limits, *, fresh: bool) -> httpx.Request:
         extensions: dict[str, Any] = {"timeout": _plain_timeouts(limits)}
@@ -73,7 +91,7 @@ class HttpxWire(ABC):
         )
 
     def _answer(self, response: Any, limits: Limits) -> Answer:
-        headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw])
+        headers = _decoded(response.headers.raw)
         extensions = response.extensions
         version = extensions.get("http_version", b"HTTP/1.1").decode("ascii", "replace")
         reused = extensions.get(REUSED, False)
@@ -132,6 +150,10 @@ class HttpxWire(ABC):
     # How a transport is called: once for threads, once for tasks.
 
     @abstractmethod
+    def untouched(self) -> bool:
+        """Return whether httpx's transport is as it came: nobody patched it to watch or to answer."""
+
+    @abstractmethod
     async def handle(self, request: httpx.Request, limits: Limits) -> Any:
         """Hand `request` to the transport."""
 
@@ -154,6 +176,10 @@ class HttpxWire(ABC):
 
 class BlockingHttpxWire(HttpxWire):
     """A wire for threads. A foreign transport is given shorter timeouts, but cannot be interrupted."""
+
+    def untouched(self) -> bool:
+        """Compare httpx's method with the one it came with."""
+        return httpx.HTTPTransport.handle_request is BLOCKING_AS_IT_CAME
 
     async def handle(self, request: httpx.Request, limits: Limits) -> Any:  # noqa: ARG002 - nothing here can interrupt it
         """Block until the transport answers."""
@@ -182,6 +208,10 @@ class AsyncioHttpxWire(HttpxWire):
     def __init__(self, transport: Any) -> None:
         super().__init__(transport)
         self._closing: set[asyncio.Task[None]] = set()
+
+    def untouched(self) -> bool:
+        """Compare httpx's method with the one it came with."""
+        return httpx.AsyncHTTPTransport.handle_async_request is ASYNCIO_AS_IT_CAME
 
     async def handle(self, request: httpx.Request, limits: Limits) -> Any:
         """Await the transport's answer, no longer than the attempt may last."""

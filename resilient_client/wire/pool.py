@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 import httpcore
 
 from resilient_client.backends import run_sync
-from resilient_client.exchange import Limits, Url
+from resilient_client.exchange import Limits, RawHeaders, Url
 from resilient_client.forking import on_fork
 from resilient_client.wire.bodies import pieces_of
 from resilient_client.wire.http1 import Http1Connection
@@ -105,24 +105,37 @@ class Pool:
         extensions = request.extensions
         limits = extensions.get(LIMITS) or limits_of(extensions.get("timeout") or {})
         url = request.url
-        origin = Url(url.scheme.decode("ascii"), url.host.decode("ascii"), url.port, "")
-        key = (origin.origin, self._connector.network.home())
-        lease = await self._lease(key, origin, limits, fresh=bool(extensions.get(FRESH)))
+        target = Url(url.scheme.decode("ascii"), url.host.decode("ascii"), url.port, url.target.decode("ascii"))
+        status, headers, body = await self.exchange(
+            request.method,
+            target,
+            request.headers,
+            pieces_of(request.stream),
+            limits,
+            fresh=bool(extensions.get(FRESH)),
+        )
+        facts = {
+            BODY: body,
+            "http_version": body.version.encode("ascii"),
+            "network_stream": NetworkFacts(body.stream),
+            REUSED: body.reused,
+        }
+        return httpcore.Response(status, headers=headers, content=body, extensions=facts)
+
+    async def exchange(
+        self, method: bytes, url: Url, headers: RawHeaders, chunks: Any, limits: Limits, *, fresh: bool
+    ) -> tuple[int, RawHeaders, PooledBody]:
+        """Send a request and return status, header fields and body of its answer; raises `WireError`."""
+        key = (url.origin, self._connector.network.home())
+        lease = await self._lease(key, url, limits, fresh=fresh)
         try:
-            status, headers, version = await lease.exchange(
-                request.method, url.target, request.headers, pieces_of(request.stream), limits
+            status, answered, version = await lease.exchange(
+                method, url.target.encode("ascii"), headers, chunks, limits
             )
         except BaseException:
             lease.abort()
             raise
-        body = PooledBody(self, key, lease)
-        facts = {
-            BODY: body,
-            "http_version": version.encode("ascii"),
-            "network_stream": NetworkFacts(lease.stream),
-            REUSED: lease.requests > 1,
-        }
-        return httpcore.Response(status, headers=headers, content=body, extensions=facts)
+        return status, answered, PooledBody(self, key, lease, version)
 
     # Taking and giving back.
 
@@ -149,7 +162,7 @@ class Pool:
         if proxy is None or proxy.socks or origin.scheme == "https":
             return Http1Connection(stream, self._connector.network)
         extra = [] if proxy.authorization is None else [(b"Proxy-Authorization", proxy.authorization)]
-        absolute = str(origin).encode("ascii")
+        absolute = origin.origin.encode("ascii")
         return Http1Connection(stream, self._connector.network, absolute=absolute, extra=extra)
 
     def give_back(self, key: Key, lease: Lease) -> None:
@@ -224,12 +237,16 @@ def gone(key: Key) -> bool:
 class PooledBody:
     """The body of an answer, which owns the connection until it was read to the end or closed."""
 
-    def __init__(self, pool: Pool, key: Key, lease: Lease) -> None:
+    def __init__(self, pool: Pool, key: Key, lease: Lease, version: str) -> None:
+        self.version = version
+        self.reused = lease.requests > 1
+        self.stream = lease.stream
         self._pool = pool
         self._key = key
         self._lease: Lease | None = lease
 
-    async def _read(self) -> bytes:
+    async def read(self) -> bytes:
+        """Return the next bytes as they came, empty at the end; raises `WireError`."""
         lease = self._lease
         if lease is None:
             return b""
@@ -244,12 +261,16 @@ class PooledBody:
         return data
 
     def __iter__(self) -> Iterator[bytes]:
-        while data := run_sync(self._read()):
+        while data := run_sync(self.read()):
             yield data
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while data := await self._read():
+        while data := await self.read():
             yield data
+
+    def abort(self) -> None:
+        """Do what `close` does."""
+        self.close()
 
     def close(self) -> None:
         """Close the connection unless the body was read to its end."""
