@@ -15,6 +15,8 @@ from resilient_client.wire.redirects import is_redirect, next_request
 from resilient_client.wire.requests import with_host
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from resilient_client.exchange import Answer, Limits, Wire, WireRequest
     from resilient_client.pipeline.attempt import Send
     from resilient_client.pipeline.call import Call
@@ -27,11 +29,8 @@ def send_over(wire: Wire) -> Send:
     """Return the innermost step of a pipeline over `wire`."""
 
     async def send(call: Call, request: WireRequest, limits: Limits, *, fresh: bool) -> Outcome:
-        def on_hop(hop: Exchanged) -> None:
-            call.record(Outcome(None, status=hop.status, reused=hop.reused), limits.clock())
-
         try:
-            answer = await wire.send(request, limits, fresh=fresh, on_hop=on_hop)
+            answer = await wire.send(request, limits, fresh=fresh, on_hop=_recorder(call, limits))
             if call.policy.redirects and is_redirect(answer):
                 answer, request = await _follow(wire, call, request, answer, limits)
         except WireError as error:
@@ -41,14 +40,19 @@ def send_over(wire: Wire) -> Send:
     return send
 
 
-async def _follow(
-    wire: Wire, call: Call, request: WireRequest, answer: Answer, limits: Limits
-) -> tuple[Answer, WireRequest]:
-    seen = [request.url]
+def _recorder(call: Call, limits: Limits) -> Callable[[Exchanged], None]:
+    """Return what notes an answer on the way to the real one as an attempt of the call."""
 
     def on_hop(hop: Exchanged) -> None:
         call.record(Outcome(None, status=hop.status, reused=hop.reused), limits.clock())
 
+    return on_hop
+
+
+async def _follow(
+    wire: Wire, call: Call, request: WireRequest, answer: Answer, limits: Limits
+) -> tuple[Answer, WireRequest]:
+    seen, on_hop = [request.url], _recorder(call, limits)
     for _ in range(call.policy.redirects):
         await discard_body(answer)
         on_hop(Exchanged(answer.status, answer.reused))
