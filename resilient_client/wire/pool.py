@@ -162,7 +162,7 @@ class Pool:
         if proxy is None or proxy.socks or origin.scheme == "https":
             return Http1Connection(stream, self._connector.network)
         extra = [] if proxy.authorization is None else [(b"Proxy-Authorization", proxy.authorization)]
-        absolute = origin.origin.encode("ascii")
+        absolute = str(Url(origin.scheme, origin.host, origin.port, "")).encode("ascii")
         return Http1Connection(stream, self._connector.network, absolute=absolute, extra=extra)
 
     def give_back(self, key: Key, lease: Lease) -> None:
