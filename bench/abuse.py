@@ -17,6 +17,7 @@ from resilient_client.testing import FaultServer
 from resilient_client.testing.steps import chance, ok, retry_after, status
 
 EIGHT = Bulkhead(max_concurrent=8, max_waiting=20_000)
+PATIENT = Policy(retry=None, breaker=None, bulkhead=EIGHT)
 
 
 async def _cut_off(url: str, count: int, policy: Policy, *, cancel: bool) -> str:
@@ -24,9 +25,9 @@ async def _cut_off(url: str, count: int, policy: Policy, *, cancel: bool) -> str
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     chosen = random.Random(7)
     ended: dict[str, int] = {}
-    async with AsyncClient("abuse", base_url=url, policy=policy) as client:
+    async with AsyncClient("abuse", base_url=url, policy=PATIENT) as client:
         for _ in range(count // 50):
-            tasks = [asyncio.create_task(client.get("/")) for _ in range(50)]
+            tasks = [asyncio.create_task(client.get("/", policy=policy)) for _ in range(50)]
             if cancel:
                 for task in tasks:
                     asyncio.get_running_loop().call_later(chosen.random() * 0.03, task.cancel)
@@ -34,7 +35,7 @@ async def _cut_off(url: str, count: int, policy: Policy, *, cancel: bool) -> str
                 name = type(one).__name__ if isinstance(one, BaseException) else str(getattr(one, "kind", "ok"))
                 ended[name] = ended.get(name, 0) + 1
         state = client.state()
-        after = await asyncio.gather(*(client.get("/", policy=Policy(bulkhead=EIGHT)) for _ in range(8)))
+        after = await asyncio.gather(*(client.get("/") for _ in range(8)))
         await asyncio.sleep(0.05)
         left = len(asyncio.all_tasks()) - 1
     return (
@@ -66,16 +67,16 @@ def deadlined_threads(count: int = 10_000) -> str:
     with FaultServer(strict=False) as server:
         server.on("/", chance(0.5, ok(after=0.018), ok(), seed=1))
         policy = Policy(timeouts=Timeouts(total=0.02), retry=None, breaker=None, bulkhead=EIGHT)
-        with Client("abuse", base_url=server.url, policy=policy) as client, ThreadPoolExecutor(32) as pool:
+        with Client("abuse", base_url=server.url, policy=PATIENT) as client, ThreadPoolExecutor(32) as pool:
 
             def one(_: int) -> None:
-                name = str(getattr(client.get("/"), "kind", "ok"))
+                name = str(getattr(client.get("/", policy=policy), "kind", "ok"))
                 with lock:
                     ended[name] = ended.get(name, 0) + 1
 
             list(pool.map(one, range(count)))
             state = client.state()
-            after = list(pool.map(lambda _: client.get("/", policy=Policy(bulkhead=EIGHT)).ok, range(8)))
+            after = list(pool.map(lambda _: client.get("/").ok, range(8)))
     return f"{ended}; then in use {state.permits_in_use}, queued {state.queued}, 8 at once: {sum(after)} ok"
 
 
