@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -31,8 +32,16 @@ from resilient_client.wire.urls import httpx_url
 if TYPE_CHECKING:
     from resilient_client.wire.sockets import ChunkSource
 
-BLOCKING_AS_IT_CAME: Final = httpx.HTTPTransport.handle_request
-ASYNCIO_AS_IT_CAME: Final = httpx.AsyncHTTPTransport.handle_async_request
+
+def _as_httpx_wrote_it(method: Any) -> Any:
+    """Return `method` when its code is in httpx's own files, else None: then somebody patched it before we came."""
+    code = getattr(method, "__code__", None)
+    unpatched = code is not None and Path(code.co_filename).is_relative_to(Path(httpx.__file__).parent)
+    return method if unpatched else None
+
+
+BLOCKING_AS_IT_CAME: Final = _as_httpx_wrote_it(httpx.HTTPTransport.handle_request)
+ASYNCIO_AS_IT_CAME: Final = _as_httpx_wrote_it(httpx.AsyncHTTPTransport.handle_async_request)
 
 AUTH_BODY_CAP: Final = 1024 * 1024
 """Bytes of an answer that an auth flow may ask to see."""

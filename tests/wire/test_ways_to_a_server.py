@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -376,6 +378,27 @@ def test_tools_that_patch_httpx_still_see_the_default_transport(monkeypatch):
         httpx.HTTPTransport, "handle_request", lambda self, request: httpx.Response(200, text=f"mocked {request.url}")
     )
     assert call_blocking("GET", "http://anywhere/x").text == "mocked http://anywhere/x"
+
+
+@pytest.mark.parametrize("patched", ["before", "after"])
+def test_a_tool_sees_every_request_whether_it_patched_httpx_before_or_after_we_were_imported(patched):
+    patch = """
+original, seen = httpx.HTTPTransport.handle_request, []
+def watching(self, request):
+    seen.append(request.url)
+    return original(self, request)
+httpx.HTTPTransport.handle_request = watching
+"""
+    ours = "from resilient_client import Client"
+    call = """
+with Client("watched", base_url={url!r}) as client:
+    assert client.get("/").ok
+assert len(seen) == 1, seen
+"""
+    parts = [patch, ours] if patched == "before" else [ours, patch]
+    with FaultServer() as server:
+        code = "\n".join(["import httpx", *parts, call.format(url=server.url)])
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_pytest_httpx_answers_in_place_of_the_network(httpx_mock):
