@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from resilient_client.exchange import Outcome
-from resilient_client.pipeline.circuit import Circuits, Rejection
+from resilient_client.pipeline.circuit import Rejection
+from resilient_client.pipeline.circuits import Circuits
 from resilient_client.result import FailureKind, StopReason
 
 if TYPE_CHECKING:

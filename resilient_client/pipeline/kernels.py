@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from resilient_client.forking import Forkable, on_fork
 from resilient_client.pipeline.budget import Budget
 from resilient_client.pipeline.bulkhead import Permits
-from resilient_client.pipeline.circuit import Circuit, Circuits
+from resilient_client.pipeline.circuit import Circuit
+from resilient_client.pipeline.circuits import Circuits
 from resilient_client.policy import Breaker, Bulkhead, Policy, RetryBudget
 
 if TYPE_CHECKING:

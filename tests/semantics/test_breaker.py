@@ -25,7 +25,8 @@ from resilient_client import (
     Timeouts,
     deadline,
 )
-from resilient_client.pipeline.circuit import MAX_CIRCUITS, Admission, Circuit, Circuits, Rejection
+from resilient_client.pipeline.circuit import Admission, Circuit, Rejection
+from resilient_client.pipeline.circuits import MAX_CIRCUITS, Circuits
 from resilient_client.testing.steps import close, hang, ok, short_body, status
 
 ONCE = Policy(retry=None)

@@ -22,7 +22,8 @@ from resilient_client import (
 )
 from resilient_client.exchange import Outcome
 from resilient_client.pipeline.breaker import failed
-from resilient_client.pipeline.circuit import MAX_CIRCUITS, Circuit, Circuits
+from resilient_client.pipeline.circuit import Circuit
+from resilient_client.pipeline.circuits import MAX_CIRCUITS, Circuits
 from resilient_client.pipeline.retry import transient
 from resilient_client.testing import FaultServer, sockets
 from resilient_client.testing.certificates import CERTIFICATES
