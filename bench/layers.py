@@ -50,12 +50,12 @@ def measure() -> dict[str, float]:
     loop = asyncio.new_event_loop()
 
     def layers(one):
-        call = one._call("GET", "/x", None, {})
+        call, pipeline = one._call("GET", "/x", None, {})
 
         async def run():
             call.attempts.clear()
             call.started = call.mark = one._backend.now()
-            outcome = await one._pipeline(call)
+            outcome = await pipeline(call)
             return result_of(call, outcome, one._backend.now())
 
         return run

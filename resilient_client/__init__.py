@@ -7,6 +7,7 @@ One policy pipeline (deadline, retry, bulkhead, circuit breaker, timeouts) behin
 from resilient_client.ambient import deadline
 from resilient_client.async_client import AsyncClient
 from resilient_client.client import Client
+from resilient_client.config import load_policies
 from resilient_client.errors import CallFailed, ClientClosed, ConfigError, ResilientClientError
 from resilient_client.headers import Headers
 from resilient_client.pipeline.kernels import Kernels
@@ -38,6 +39,7 @@ __all__ = [
     "Success",
     "Timeouts",
     "deadline",
+    "load_policies",
 ]
 
 __version__ = "0.1.0"

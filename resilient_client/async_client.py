@@ -29,8 +29,8 @@ class AsyncClient(BaseClient):
         `ValueError` or `ConfigError` for a wrong argument before anything is sent, and `ClientClosed`; whatever the
         network or a policy does is a `Failure`.
         """
-        call = self._call(method, url, decode, options)
-        return await self._run(call)
+        call, pipeline = self._call(method, url, decode, options)
+        return await self._run(call, pipeline)
 
     async def get(self, url: str, *, decode: type[T] | None = None, **options: Unpack[CallOptions]) -> Result[T]:
         """Send a GET; retried when it fails in a transient way."""
@@ -64,6 +64,7 @@ class AsyncClient(BaseClient):
         """Close the client's connections; later calls raise `ClientClosed`. Calls under way are not interrupted."""
         if not self._closed:
             self._closed = True
+            self._let_go_of_retired()
             await self._wire.close()
 
     async def __aenter__(self) -> Self:

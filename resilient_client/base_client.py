@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields
 from math import inf
-from typing import Any, ClassVar, Final, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 from resilient_client import decoding
-from resilient_client.backends import Backend
+from resilient_client.backends import Backend, run_sync
 from resilient_client.errors import ClientClosed, ConfigError
 from resilient_client.exchange import Wire
-from resilient_client.pipeline import Kernels, assemble
+from resilient_client.pipeline import Kernels
 from resilient_client.pipeline.call import Call, Handler, result_of
 from resilient_client.pipeline.circuit import Circuit
-from resilient_client.policy import Default, Policy
+from resilient_client.plan import Plan, explicit_total, route_table
+from resilient_client.policy import Policy
 from resilient_client.redact import redact_url
 from resilient_client.result import Result
 from resilient_client.state import CircuitState, ClientState
@@ -23,15 +25,13 @@ from resilient_client.wire.delivery import send_over
 from resilient_client.wire.requests import (
     HeaderInput,
     RequestBuilder,
+    RequestOptions,
     check_method,
     idempotency_key_of,
     new_idempotency_key,
 )
 from resilient_client.wire.tls_settings import Cert, Verify
 from resilient_client.wire.urls import Params, parse_url
-
-MAX_PIPELINES: Final = 64
-"""Assembled pipelines kept; more policies than that are made anew for each call, and assembled anew."""
 
 
 class CallOptions(TypedDict, total=False):
@@ -61,6 +61,25 @@ class CallOptions(TypedDict, total=False):
     """Which statuses are a success; by default all below 400."""
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options of a client that may change while it is used: those a policy file can give."""
+
+    policy: Policy
+    routes: Mapping[str, Policy] | None
+    requests: RequestOptions
+    wire: WireOptions
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Settings:
+        """Return the settings among a client's options; what is left out is as it is by default."""
+        wire, requests = (
+            {one.name: given[one.name] for one in fields(kind) if one.name in given}
+            for kind in (WireOptions, RequestOptions)
+        )
+        return cls(given["policy"], given.get("routes"), RequestOptions(**requests), WireOptions(**wire))
+
+
 class BaseClient:
     """The part of a client that does not depend on how its calls wait."""
 
@@ -73,6 +92,7 @@ class BaseClient:
         *,
         base_url: str | None = None,
         policy: Policy | None = None,
+        routes: Mapping[str, Policy] | None = None,
         kernels: Kernels | None = None,
         headers: HeaderInput | None = None,
         auth: Any = None,
@@ -92,10 +112,12 @@ class BaseClient:
 
         name: what its operators call the service, in telemetry and messages.
         policy: how long, how often, how many; the defaults are those of `Policy()`.
+        routes: policies for some of its calls, by method and URL template: `{"POST /charges/{id}": policy}`. The most
+        specific match wins; its template is also the call's `route`, unless the call names one.
         kernels: state shared with another client, such as `other.kernels`; without `policy`, its policy too.
         base_url: where relative URLs start; a call may not leave it unless `allow_other_origins`.
-        headers, auth: sent with every call. `auth` is (user, password), any `httpx.Auth`, or a function of the
-        request.
+        headers, auth: sent with every call. The value of a header may be a function that is asked at each call;
+        `auth` is (user, password), any `httpx.Auth`, or a function of the request.
         verify, cert: True, a path to roots or an `ssl.SSLContext`; a client certificate as path or (cert, key).
         proxy, uds, local_address: through an HTTP or SOCKS5 proxy, over a unix socket, from a local address.
         http2: offer HTTP/2 on https connections, one of which then carries many calls; `AsyncClient` only.
@@ -113,35 +135,61 @@ class BaseClient:
         _check_is(kernels, Kernels, "kernels")
         self.name = name
         self.kernels = kernels if kernels is not None else Kernels(policy)
-        self.policy = policy if policy is not None else self.kernels.policy
-        self._requests = RequestBuilder(
-            base_url,
-            headers=headers,
-            auth=auth,
-            allow_other_origins=allow_other_origins,
-            asynchronous=self._asynchronous,
-        )
-        options = WireOptions(transport, verify, cert, proxy, uds, http2, local_address, trust_env)
         self._backend = backend or self._new_backend()
-        self._wire = wire or build_wire(options, asynchronous=self._asynchronous, base_url=base_url)
-        self._send = send_over(self._wire)
-        self._pipelines: dict[Policy, Handler] = {}
-        self._pipeline = self._pipeline_of(self.policy)
-        total = self.policy.timeouts.total
-        self._at_most = inf if total is None or isinstance(total, Default) else total
+        self._given_wire = wire
+        self._retired: list[Wire] = []
         self._closed = False
+        self._settings = Settings(
+            policy if policy is not None else self.kernels.policy,
+            routes,
+            RequestOptions(base_url, headers, auth, allow_other_origins),
+            WireOptions(transport, verify, cert, proxy, uds, http2, local_address, trust_env),
+        )
+        self._wire = wire or self._new_wire(self._settings)
+        self._plan = self._planned(self._settings, self._wire)()
 
-    def _pipeline_of(self, policy: Policy) -> Handler:
-        pipeline = self._pipelines.get(policy)
-        if pipeline is None:
-            pipeline = assemble(policy, self.kernels, self._backend, self._send)
-            if len(self._pipelines) < MAX_PIPELINES:
-                self._pipelines[policy] = pipeline
-        return pipeline
+    def _new_wire(self, settings: Settings) -> Wire:
+        return build_wire(settings.wire, asynchronous=self._asynchronous, base_url=settings.requests.base_url)
 
-    def _call(self, method: str, url: str, decode: type[Any] | None, options: CallOptions) -> Call:
+    def _planned(self, settings: Settings, wire: Wire) -> Callable[[], Plan]:
+        """Check the settings, and return what makes the plan, which cannot fail any more."""
+        requests = RequestBuilder(settings.requests, asynchronous=self._asynchronous)
+        routes = route_table(settings.routes)
+        return lambda: Plan(settings.policy, routes, requests, self.kernels, self._backend, send_over(wire))
+
+    @property
+    def policy(self) -> Policy:
+        """The policy of calls that match no route and bring none of their own."""
+        return self._plan.policy
+
+    def _prepare(self, options: Mapping[str, Any]) -> Callable[[], None]:
+        """Check other options, and return what goes over to them: calls from then on see them whole, others not at all.
+
+        Raises `ConfigError`, `ValueError` or `TypeError`. Any thread may do both; connections under other options are
+        closed by the next call, on the thread or the event loop that they belong to.
+        """
+        settings = Settings.of(options)
+        same = settings.wire == self._settings.wire or self._given_wire is not None
+        wire = self._wire if same else self._new_wire(settings)
+        planned = self._planned(settings, wire)
+
+        def go_over() -> None:
+            if not same:
+                self._retired.append(self._wire)
+            self._settings, self._wire, self._plan = settings, wire, planned()
+
+        return go_over
+
+    def _let_go_of_retired(self) -> None:
+        while self._retired:
+            run_sync(self._retired.pop().close())
+
+    def _call(self, method: str, url: str, decode: type[Any] | None, options: CallOptions) -> tuple[Call, Handler]:
         if self._closed:
             raise ClientClosed(f"the client {self.name!r} is closed; make calls before close(), or make a new client")
+        if self._retired:
+            self._let_go_of_retired()
+        plan = self._plan
         given: dict[str, Any] = dict(options)
         policy = given.pop("policy", None)
         _check_is(policy, Policy, "policy")
@@ -154,24 +202,26 @@ class BaseClient:
             raise TypeError(
                 f"unknown option {min(unknown)}=; allowed are {', '.join(sorted(CallOptions.__optional_keys__))}"
             )
-        request = self._requests.build(check_method(method), url, idempotency_key=key, **given)
+        request = plan.requests.build(check_method(method), url, idempotency_key=key, **given)
         decoder = None if decode is None else decoding.decoder(decode)
+        template, configured = plan.choose(request.method, request.url)
+        chosen = configured if policy is None else policy
         now = self._backend.now()
-        return Call(
+        call = Call(
             request,
-            self.policy if policy is None else policy,
+            chosen,
             self.name,
             now,
-            route=route,
+            route=route or template,
             expect=expect,
             decoder=decoder,
             idempotency_key=key or idempotency_key_of(request),
-            at_most=self._at_most,
+            at_most=inf if policy is None else explicit_total(configured),
             mark=now,
         )
+        return call, plan.pipeline(chosen)
 
-    async def _run(self, call: Call) -> Result[Any]:
-        pipeline = self._pipeline if call.policy is self.policy else self._pipeline_of(call.policy)
+    async def _run(self, call: Call, pipeline: Handler) -> Result[Any]:
         outcome = await pipeline(call)
         return result_of(call, outcome, self._backend.now())
 
@@ -209,8 +259,8 @@ class BaseClient:
             raise ConfigError(f"the policy of client {self.name!r} has no breaker (breaker=None)")
         if key is None and settings.key == "client":
             key = self.name
-        if key is None and settings.key == "origin" and self._requests.base.url is not None:
-            key = self._requests.base.url.origin
+        if key is None and settings.key == "origin" and self._plan.requests.base.url is not None:
+            key = self._plan.requests.base.url.origin
         if key is not None and settings.key == "origin":
             key = parse_url(key).origin
         if key is None:
@@ -218,7 +268,7 @@ class BaseClient:
         return self.kernels.circuits(settings).get(key)
 
     def __repr__(self) -> str:
-        base = self._requests.base.url
+        base = self._plan.requests.base.url
         where = f" {base}" if base is not None else ""
         return f"<{type(self).__name__} {self.name!r}{where}{' closed' if self._closed else ''}>"
 

@@ -30,8 +30,8 @@ class Client(BaseClient):
         `ValueError` or `ConfigError` for a wrong argument before anything is sent, and `ClientClosed`; whatever the
         network or a policy does is a `Failure`.
         """
-        call = self._call(method, url, decode, options)
-        return self._backend.run(self._run(call))
+        call, pipeline = self._call(method, url, decode, options)
+        return self._backend.run(self._run(call, pipeline))
 
     def get(self, url: str, *, decode: type[T] | None = None, **options: Unpack[CallOptions]) -> Result[T]:
         """Send a GET; retried when it fails in a transient way."""
@@ -65,6 +65,7 @@ class Client(BaseClient):
         """Close the client's connections; later calls raise `ClientClosed`. Calls under way are not interrupted."""
         if not self._closed:
             self._closed = True
+            self._let_go_of_retired()
             run_sync(self._wire.close())
 
     def __enter__(self) -> Self:

@@ -13,10 +13,30 @@ plain `TypeError`; cancellation and `KeyboardInterrupt` pass through untouched.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from resilient_client.result import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake of a policy file, of the environment or of what code added to them.
+
+    `where` is `file:line`, the name of an environment variable, or empty; `key` the path of the key, such as
+    `clients.payments.retry.max_attempts`; `said` what is wrong and what is allowed; `found` the value as it would stand
+    in a file, empty when there is none to show.
+    """
+
+    where: str
+    key: str
+    said: str
+    found: str = ""
+
+    def __str__(self) -> str:
+        value = f"{self.key} = {self.found}" if self.found else self.key
+        return ": ".join(part for part in (self.where, value, self.said) if part)
 
 
 class ResilientClientError(Exception):
@@ -24,7 +44,16 @@ class ResilientClientError(Exception):
 
 
 class ConfigError(ResilientClientError, ValueError):
-    """An option is wrong or contradicts another; the message names it, its value and what is allowed."""
+    """An option is wrong or contradicts another; the message names it, its value and what is allowed.
+
+    `keys` are the names of the settings at fault, when there are any. `problems` are the single mistakes of a policy
+    file, when it is one that is wrong; the message lists them all.
+    """
+
+    def __init__(self, message: str, *, keys: tuple[str, ...] = (), problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(message)
+        self.keys = keys
+        self.problems = problems
 
 
 class ClientClosed(ResilientClientError, RuntimeError):

@@ -5,19 +5,19 @@ Times are seconds, sizes are bytes. A wrong value is a `ConfigError` when the po
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from math import isfinite
+from collections.abc import Callable, Iterator
+from dataclasses import Field, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from resilient_client.errors import ConfigError
+from resilient_client.rules import Choice, HeaderName, Number, Part, Ratio, Rule, Strategy, Whole, check, setting
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 MIB: Final = 1024 * 1024
 
-Strategy = Callable[["RetryCallState"], Any]
+TenacityStrategy = Callable[["RetryCallState"], Any]
 """A tenacity strategy object: it is asked with a `RetryCallState` and never run by tenacity's engine."""
 
 
@@ -36,45 +36,8 @@ class Default(float):
         return Default, (float(self), self.original)
 
 
-def _fail(owner: object, name: str, value: object, allowed: str) -> ConfigError:
-    return ConfigError(f"{type(owner).__name__}({name}={value!r}): {name} must be {allowed}")
-
-
-def _number(owner: object, name: str, low: float, *, optional: bool = False, above: bool = False) -> None:
-    value = getattr(owner, name)
-    if value is None and optional:
-        return
-    allowed = f"a finite number {'above' if above else 'of at least'} {low:g}{' or None' if optional else ''}"
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
-        raise _fail(owner, name, value, allowed)
-    if value < low or (above and value == low):
-        raise _fail(owner, name, value, allowed)
-
-
-def _whole(owner: object, name: str, low: int, *, optional: bool = False) -> None:
-    value = getattr(owner, name)
-    if value is None and optional:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise _fail(owner, name, value, f"a whole number of at least {low}{' or None' if optional else ''}")
-
-
-def _ratio(owner: object, name: str) -> None:
-    value = getattr(owner, name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1:
-        raise _fail(owner, name, value, "a ratio above 0 and at most 1")
-
-
-def _one_of(owner: object, name: str, allowed: tuple[str, ...]) -> None:
-    value = getattr(owner, name)
-    if value not in allowed:
-        raise _fail(owner, name, value, "one of " + ", ".join(map(repr, allowed)))
-
-
-def _is_a(owner: object, name: str, kind: type) -> None:
-    value = getattr(owner, name)
-    if value is not None and not isinstance(value, kind):
-        raise _fail(owner, name, value, f"a {kind.__name__} or None (None switches it off)")
+def _seconds(*, optional: bool = True) -> Rule:
+    return Number(optional=optional, above=True, unit="seconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,25 +54,31 @@ class Timeouts:
     than an explicit `total`.
     """
 
-    connect: float | None = Default(2.0)
-    read: float | None = Default(10.0)
-    write: float | None = Default(10.0)
-    attempt: float | None = Default(10.0)
-    total: float | None = Default(30.0)
-    header: str | None = None
+    connect: float | None = setting(
+        Default(2.0), _seconds(), "Name lookup, TCP and TLS of one attempt, all addresses together."
+    )
+    read: float | None = setting(Default(10.0), _seconds(), "One silence of the server.")
+    write: float | None = setting(Default(10.0), _seconds(), "One pause in which the server takes nothing.")
+    attempt: float | None = setting(Default(10.0), _seconds(), "One attempt with its body.")
+    total: float | None = setting(
+        Default(30.0), _seconds(), "The whole call: queueing, connecting, every attempt, backoff and body."
+    )
+    header: str | None = setting(
+        None,
+        HeaderName(optional=True, example="X-Request-Timeout-Ms"),
+        "A request header that tells the server how many milliseconds are left.",
+    )
 
     def __post_init__(self) -> None:
-        for name in ("connect", "read", "write", "attempt", "total"):
-            _number(self, name, 0, optional=True, above=True)
+        check(self)
         self._shrink_defaults()
         attempt, total = self.attempt, self.total
         if attempt is not None and total is not None and attempt > total and not isinstance(total, Default):
             raise ConfigError(
                 f"Timeouts(attempt={attempt:g}, total={total:g}): attempt must not be longer than total; "
-                f"write attempt={total:g} or less, or leave it out and it shrinks to fit"
+                f"write attempt={total:g} or less, or leave it out and it shrinks to fit",
+                keys=("attempt", "total"),
             )
-        if self.header is not None and not _is_token(self.header):
-            raise _fail(self, "header", self.header, "an HTTP header name such as 'X-Request-Timeout-Ms', or None")
 
     def _shrink_defaults(self) -> None:
         if self.total is None or isinstance(self.total, Default):
@@ -118,13 +87,6 @@ class Timeouts:
             value = getattr(self, name)
             if isinstance(value, Default):
                 object.__setattr__(self, name, Default(min(value.original, self.total), value.original))
-
-
-_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-
-
-def _is_token(text: object) -> bool:
-    return isinstance(text, str) and text != "" and _TOKEN.issuperset(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,16 +99,13 @@ class RetryBudget:
     10 %: in a full outage the load is at most about 1.1 times the calls.
     """
 
-    ratio: float = 0.1
-    burst: float = 10
-    min_per_second: float = 0.1
-    window: float = 10
+    ratio: float = setting(0.1, Number(), "Tokens a call pays in.")
+    burst: float = setting(10, Number(), "Tokens at the start, and what is kept when nothing happens.")
+    min_per_second: float = setting(0.1, Number(), "Tokens a second pays in.")
+    window: float = setting(10, _seconds(optional=False), "How long a call raises what can be saved.")
 
     def __post_init__(self) -> None:
-        _number(self, "ratio", 0)
-        _number(self, "burst", 0)
-        _number(self, "min_per_second", 0)
-        _number(self, "window", 0, above=True)
+        check(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,33 +120,38 @@ class Retry:
     body, deadline, budget) is never theirs to waive.
     """
 
-    max_attempts: int = 3
-    wait_initial: float = 0.1
-    wait_max: float = 5
-    factor: float = 2
-    jitter: Literal["full", "none"] = "full"
-    max_retry_after: float = 30
-    budget: RetryBudget | None = RetryBudget()
-    wait: Strategy | None = None
-    stop: Strategy | None = None
-    retry: Strategy | None = None
+    max_attempts: int = setting(3, Whole(low=1), "How often to send at most, the first time included.")
+    wait_initial: float = setting(0.1, Number(unit="seconds"), "The longest pause before the second attempt.")
+    wait_max: float = setting(5, Number(unit="seconds"), "The longest pause before any attempt.")
+    factor: float = setting(2, Number(low=1), "By how much the longest pause grows from one attempt to the next.")
+    jitter: Literal["full", "none"] = setting(
+        "full",
+        Choice(choices=("full", "none")),
+        'Pauses anywhere up to the longest ("full"), or exactly that ("none").',
+    )
+    max_retry_after: float = setting(
+        30, Number(unit="seconds"), "The longest Retry-After that is waited out; a longer one ends the call."
+    )
+    budget: RetryBudget | None = setting(
+        RetryBudget(), Part(optional=True, kind=RetryBudget), "The ration of retries that do not help."
+    )
+    wait: TenacityStrategy | None = setting(
+        None, Strategy(optional=True, name="wait"), "A tenacity wait strategy in place of the backoff."
+    )
+    stop: TenacityStrategy | None = setting(
+        None, Strategy(optional=True, name="stop"), "A tenacity stop strategy in place of max_attempts."
+    )
+    retry: TenacityStrategy | None = setting(
+        None, Strategy(optional=True, name="retry"), "A tenacity predicate in place of the question what is transient."
+    )
 
     def __post_init__(self) -> None:
-        _whole(self, "max_attempts", 1)
-        _number(self, "wait_initial", 0)
-        _number(self, "wait_max", 0)
-        _number(self, "factor", 1)
-        _number(self, "max_retry_after", 0)
-        _one_of(self, "jitter", ("full", "none"))
-        _is_a(self, "budget", RetryBudget)
-        for name in ("wait", "stop", "retry"):
-            strategy = getattr(self, name)
-            if strategy is not None and not callable(strategy):
-                raise _fail(self, name, strategy, f"a tenacity {name} strategy (a callable of RetryCallState) or None")
+        check(self)
         if self.wait_max < self.wait_initial:
             raise ConfigError(
                 f"Retry(wait_initial={self.wait_initial:g}, wait_max={self.wait_max:g}): wait_max must be at "
-                f"least wait_initial"
+                f"least wait_initial",
+                keys=("wait_initial", "wait_max"),
             )
 
 
@@ -202,33 +166,28 @@ class Breaker:
     `key`: the call's "origin", its "route", or one for the whole "client".
     """
 
-    failure_ratio: float = 0.5
-    min_calls: int = 20
-    window: float = 30
-    consecutive: int | None = None
-    slow: float | None = None
-    slow_ratio: float = 1.0
-    open_for: float = 5
-    open_max: float = 60
-    probes: int = 1
-    closes_after: int = 2
-    key: Literal["origin", "client", "route"] = "origin"
+    failure_ratio: float = setting(0.5, Ratio(), "It opens when this share of the attempts in the window failed.")
+    min_calls: int = setting(20, Whole(low=1), "Attempts that must have ended in the window before it judges.")
+    window: float = setting(30, _seconds(optional=False), "How far back it looks.")
+    consecutive: int | None = setting(
+        None, Whole(low=1, optional=True), "It also opens after so many failures in a row."
+    )
+    slow: float | None = setting(None, _seconds(), "An attempt that took longer counts as slow.")
+    slow_ratio: float = setting(1.0, Ratio(), "It also opens when this share of the attempts was slow.")
+    open_for: float = setting(5, _seconds(optional=False), "How long it stays open the first time; it doubles.")
+    open_max: float = setting(60, _seconds(optional=False), "How long it stays open at most.")
+    probes: int = setting(1, Whole(low=1), "Attempts that may try at a time when that is over.")
+    closes_after: int = setting(2, Whole(low=1), "Successes in a row that close it.")
+    key: Literal["origin", "client", "route"] = setting(
+        "origin", Choice(choices=("origin", "client", "route")), "What has a circuit of its own."
+    )
 
     def __post_init__(self) -> None:
-        _ratio(self, "failure_ratio")
-        _ratio(self, "slow_ratio")
-        _whole(self, "min_calls", 1)
-        _whole(self, "consecutive", 1, optional=True)
-        _whole(self, "probes", 1)
-        _whole(self, "closes_after", 1)
-        _number(self, "window", 0, above=True)
-        _number(self, "slow", 0, optional=True, above=True)
-        _number(self, "open_for", 0, above=True)
-        _number(self, "open_max", 0, above=True)
-        _one_of(self, "key", ("origin", "client", "route"))
+        check(self)
         if self.open_max < self.open_for:
             raise ConfigError(
-                f"Breaker(open_for={self.open_for:g}, open_max={self.open_max:g}): open_max must be at least open_for"
+                f"Breaker(open_for={self.open_for:g}, open_max={self.open_max:g}): open_max must be at least open_for",
+                keys=("open_for", "open_max"),
             )
 
 
@@ -240,14 +199,14 @@ class Bulkhead:
     deadline); one more is refused at once. `max_waiting=0` never waits.
     """
 
-    max_concurrent: int = 100
-    max_waiting: int = 100
-    max_wait: float | None = None
+    max_concurrent: int = setting(100, Whole(low=1), "Attempts on the wire at once.")
+    max_waiting: int = setting(100, Whole(), "Callers that may wait for a place; one more is refused at once.")
+    max_wait: float | None = setting(
+        None, _seconds(), "How long one of them waits; off: until the deadline of its call."
+    )
 
     def __post_init__(self) -> None:
-        _whole(self, "max_concurrent", 1)
-        _whole(self, "max_waiting", 0)
-        _number(self, "max_wait", 0, optional=True, above=True)
+        check(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,19 +217,26 @@ class Policy:
     bytes of an answer. Use `dataclasses.replace(policy, ...)` to change one part.
     """
 
-    timeouts: Timeouts = Timeouts()
-    retry: Retry | None = Retry()
-    breaker: Breaker | None = Breaker()
-    bulkhead: Bulkhead | None = Bulkhead()
-    redirects: int = 0
-    max_body: int = 100 * MIB
+    timeouts: Timeouts = setting(Timeouts(), Part(kind=Timeouts), "How long to wait.")
+    retry: Retry | None = setting(Retry(), Part(optional=True, kind=Retry), "When to send again.")
+    breaker: Breaker | None = setting(
+        Breaker(), Part(optional=True, kind=Breaker), "When to stop calling what is down."
+    )
+    bulkhead: Bulkhead | None = setting(
+        Bulkhead(), Part(optional=True, kind=Bulkhead), "How many attempts may be on the wire."
+    )
+    redirects: int = setting(0, Whole(high=10), "Redirects to follow; 0: a 3xx is the answer.")
+    max_body: int = setting(100 * MIB, Whole(unit="bytes"), "The largest answer, decoded.")
 
     def __post_init__(self) -> None:
-        for part, kind in (("retry", Retry), ("breaker", Breaker), ("bulkhead", Bulkhead)):
-            _is_a(self, part, kind)
-        if not isinstance(self.timeouts, Timeouts):
-            raise _fail(self, "timeouts", self.timeouts, "a Timeouts (set single times to None to unbound them)")
-        _whole(self, "redirects", 0)
-        if self.redirects > 10:
-            raise _fail(self, "redirects", self.redirects, "a whole number from 0 to 10")
-        _whole(self, "max_body", 0)
+        check(self)
+
+
+def policy_keys(kind: type = Policy, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Field[Any]]]:
+    """Yield the key of every setting that a file can give, such as `("retry", "budget", "ratio")`, and its field."""
+    for one in fields(kind):
+        key, rule = (*above, one.name), one.metadata["rule"]
+        if not isinstance(rule, Strategy):
+            yield key, one
+        if isinstance(rule, Part):
+            yield from policy_keys(rule.kind, key)

@@ -105,6 +105,13 @@ class Permits:
             granted.append(permit)
         return granted
 
+    def resize(self, settings: Bulkhead) -> None:
+        """Go on under other settings; who holds or waits for a place keeps it, also when there are fewer now."""
+        with self._lock:
+            self.settings = settings
+            granted = self._grant_locked()
+        self._wake(granted)
+
     @property
     def in_use(self) -> int:
         """Permits held now."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from resilient_client.forking import Forkable, on_fork
@@ -73,6 +73,27 @@ class Kernels:
         """Return the tokens that are rationed under `settings`."""
         return self._shared(self._budgets, settings, lambda: Budget(settings))
 
+    def succeed(self, before: Sequence[Policy], after: Sequence[Policy]) -> None:
+        """Carry state over when policies are replaced, one by one: `before[0]` by `after[0]`, and so on.
+
+        A section that stays equal keeps its state. A bulkhead with other numbers keeps its permits and its queue, and
+        grows or shrinks. Circuits and budgets under other numbers start anew. What is used no more is forgotten.
+        """
+        resized: list[tuple[Permits, Bulkhead]] = []
+        with self._lock:
+            staying = {policy.bulkhead for policy in after}
+            for old, new in zip(before, after, strict=False):
+                gone, comes = old.bulkhead, new.bulkhead
+                if gone in self._permits and gone not in staying and comes is not None and comes not in self._permits:
+                    self._permits[comes] = self._permits.pop(gone)
+                    resized.append((self._permits[comes], comes))
+            self.policy = after[0]
+            _forget(self._circuits, {policy.breaker for policy in before} - {policy.breaker for policy in after})
+            _forget(self._permits, {policy.bulkhead for policy in before} - staying)
+            _forget(self._budgets, _budgets(before) - _budgets(after))
+        for permits, settings in resized:
+            permits.resize(settings)
+
     def _shared(self, existing: dict[K, V], settings: K, make: Callable[[], V]) -> V:
         with self._lock:
             found = existing.get(settings)
@@ -92,3 +113,13 @@ class Kernels:
         parts: list[Forkable] = [*self._circuits.values(), *self._permits.values(), *self._budgets.values()]
         for part in parts:
             part.after_fork()
+
+
+def _forget(existing: dict[K, V], settings: set[K | None]) -> None:
+    for one in settings:
+        if one is not None:
+            existing.pop(one, None)
+
+
+def _budgets(policies: Sequence[Policy]) -> set[RetryBudget | None]:
+    return {policy.retry.budget for policy in policies if policy.retry is not None}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from resilient_client.async_client import AsyncClient
 from resilient_client.backends.virtual import Flow, VirtualBackend
@@ -28,6 +28,9 @@ from resilient_client.wire.sockets import ChunkSource
 from resilient_client.wire.sockets.blocking import BlockingNetwork
 from resilient_client.wire.tls_settings import TlsSettings
 from resilient_client.wire.transports import AsyncioTransport
+
+if TYPE_CHECKING:
+    from resilient_client.config.policies import Policies
 
 T = TypeVar("T")
 
@@ -92,28 +95,36 @@ class VirtualWorld:
         self.journal = Journal()
         self.connecting_takes = 0.0
         self.accepting = True
+        self._kernels: dict[tuple[int, str], Kernels] = {}
         self.streams: weakref.WeakSet[VirtualStream] = weakref.WeakSet()
 
     def on(self, route: str, *these: Any, **options: Any) -> Route:
         """Script a route; see `Script.on`."""
         return self.script.on(route, *these, **options)
 
-    def client(self, name: str = "far-side", **options: Any) -> Client:
-        """Return a blocking client of this world: its calls run every flow until they have their result."""
-        return Client(name, **self._inside(options))
+    def client(self, name: str = "far-side", *, policies: Policies | None = None, **options: Any) -> Client:
+        """Return a blocking client of this world: its calls run every flow until they have their result.
 
-    def async_client(self, name: str = "far-side", **options: Any) -> AsyncClient:
+        With `policies` it is the client that they describe under `name`.
+        """
+        if policies is not None:
+            return policies.client(name, **self._inside({"kernels": self._shared(policies, name), **options}))
+        return Client(name, **self._inside({"base_url": self.url, **options}))
+
+    def async_client(self, name: str = "far-side", *, policies: Policies | None = None, **options: Any) -> AsyncClient:
         """Return an asynchronous client of this world; await it inside `run` or `spawn`."""
-        return AsyncClient(name, **self._inside(options))
+        if policies is not None:
+            return policies.async_client(name, **self._inside({"kernels": self._shared(policies, name), **options}))
+        return AsyncClient(name, **self._inside({"base_url": self.url, **options}))
+
+    def _shared(self, policies: Policies, name: str) -> Kernels:
+        """Return what the clients of one name share, with this world's randomness."""
+        fresh = Kernels(policies.policy(name), randomness=self.backend.random)
+        return self._kernels.setdefault((id(policies), name), fresh)
 
     def _inside(self, options: dict[str, Any]) -> dict[str, Any]:
         pool = Pool(VirtualConnector(self), clock=self.backend.now)
-        chosen = {
-            "base_url": self.url,
-            **options,
-            "backend": self.backend,
-            "wire": AsyncioHttpxWire(AsyncioTransport(pool)),
-        }
+        chosen = {**options, "backend": self.backend, "wire": AsyncioHttpxWire(AsyncioTransport(pool))}
         if chosen.get("kernels") is None:
             chosen["kernels"] = Kernels(chosen.get("policy") or Policy(), randomness=self.backend.random)
         return chosen

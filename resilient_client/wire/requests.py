@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 import httpx
 
+from resilient_client.errors import ConfigError
 from resilient_client.exchange import Body, RawHeaders, Url, WireRequest
 from resilient_client.wire.coding import ACCEPTED
 from resilient_client.wire.encoding import encode
 from resilient_client.wire.urls import Base, Params
 
-HeaderInput: TypeAlias = Mapping[str, str | bytes] | Sequence[tuple[str, str | bytes]]
+HeaderValue: TypeAlias = str | bytes | Callable[[], str]
+"""The value of a field; a client's may be a function that is asked at each call."""
+
+HeaderInput: TypeAlias = Mapping[str, HeaderValue] | Sequence[tuple[str, HeaderValue]]
 
 IDEMPOTENCY_KEY: Final = b"Idempotency-Key"
 
@@ -61,11 +66,20 @@ def _value(name: Any, value: Any, argument: str) -> bytes:
             ) from None
     elif isinstance(value, bytes):
         raw = value
+    elif callable(value):
+        return _value(name, _asked(name, cast("Callable[[], str]", value), argument), argument)
     else:
         raise TypeError(f"{argument}[{name!r}]: the value must be a str, not {type(value).__name__}; write str(...)")
     if not _FORBIDDEN.isdisjoint(raw):
         raise ValueError(f"{argument}[{name!r}]: the value must not contain CR, LF or NUL")
     return raw.strip()
+
+
+def _asked(name: Any, ask: Callable[[], str], argument: str) -> str:
+    try:
+        return ask()
+    except Exception as problem:
+        raise ConfigError(f"{argument}[{name!r}]: {str(problem) or type(problem).__name__}") from problem
 
 
 def merge(*layers: RawHeaders) -> RawHeaders:
@@ -100,19 +114,22 @@ class FunctionAuth(httpx.Auth):
         yield self._function(request)
 
 
+@dataclass(frozen=True, slots=True)
+class RequestOptions:
+    """What a client adds to each request; the arguments of both facades."""
+
+    base_url: str | None = None
+    headers: HeaderInput | None = None
+    auth: Any = None
+    allow_other_origins: bool = False
+
+
 class RequestBuilder:
     """What every request of a client starts from."""
 
-    def __init__(
-        self,
-        base_url: str | None,
-        *,
-        headers: HeaderInput | None = None,
-        auth: Any = None,
-        allow_other_origins: bool = False,
-        asynchronous: bool = False,
-    ) -> None:
-        self.base = Base(base_url, allow_other_origins=allow_other_origins)
+    def __init__(self, options: RequestOptions, *, asynchronous: bool = False) -> None:
+        self.base = Base(options.base_url, allow_other_origins=options.allow_other_origins)
+        headers = options.headers
         own = encode_headers(headers)
         for name, _ in own:
             if name.lower() in {b"content-length", b"transfer-encoding"}:
@@ -120,7 +137,9 @@ class RequestBuilder:
                     f"headers[{name.decode()!r}]: that belongs to one request, not to a client; leave it out"
                 )
         self._headers = merge(DEFAULTS, own)
-        self._auth = resolve_auth(auth)
+        values = headers.values() if isinstance(headers, Mapping) else [pair[1] for pair in headers or ()]
+        self._asked = headers if any(map(callable, values)) else None
+        self._auth = resolve_auth(options.auth)
         self._asynchronous = asynchronous
 
     def build(
@@ -151,7 +170,8 @@ class RequestBuilder:
             if any(name.lower() == b"idempotency-key" for name, _ in own):
                 raise ValueError("headers['Idempotency-Key'] and idempotency_key= were both given; a call has one key")
             own.append((IDEMPOTENCY_KEY, _value("Idempotency-Key", idempotency_key, "idempotency_key")))
-        fields = merge(self._headers, described, own) if described or own else self._headers
+        ours = self._headers if self._asked is None else merge(DEFAULTS, encode_headers(self._asked))
+        fields = merge(ours, described, own) if described or own else ours
         if not any(name.lower() == b"host" for name, _ in fields):
             fields = [(b"Host", _host(target)), *fields]
         return WireRequest(method, target, fields, body, self._auth if auth is None else resolve_auth(auth))

@@ -95,6 +95,15 @@ class Base:
         joined = self._join(url)
         return joined if params is None else _with_params(joined, params)
 
+    def path_inside(self, url: Url) -> str | None:
+        """Return the path of `url` as a call to this base would write it; None when it is somewhere else."""
+        path = url.target.partition("?")[0]
+        if self.url is None:
+            return path
+        if (url.host, url.scheme, url.port) != (self.url.host, self.url.scheme, self.url.port):
+            return None
+        return path[len(self._prefix) - 1 :] or "/" if (path + "/").startswith(self._prefix) else None
+
     def _join_new(self, url: str) -> Url:
         if self.url is None:
             if not _SCHEME.match(url):

@@ -21,6 +21,8 @@ VALUES = {
     "redact",
     "result",
     "retry_after",
+    "routing",
+    "rules",
     "state",
     "timeline",
 }
@@ -126,6 +128,16 @@ def test_public_names_are_pinned():
     assert sorted(resilient_client.__all__) == [
         *("AsyncClient", "Attempt", "Breaker", "Bulkhead", "CallFailed", "CircuitState", "Client", "ClientClosed"),
         *("ClientState", "ConfigError", "Failure", "FailureKind", "Headers", "Kernels", "Policy"),
-        *("ResilientClientError", "Result", "Retry", "RetryBudget", "StopReason", "Success", "Timeouts", "deadline"),
+        *(
+            "ResilientClientError",
+            "Result",
+            "Retry",
+            "RetryBudget",
+            "StopReason",
+            "Success",
+            "Timeouts",
+            "deadline",
+            "load_policies",
+        ),
     ]
     assert all(hasattr(resilient_client, name) for name in resilient_client.__all__)

@@ -338,7 +338,7 @@ def test_a_child_forked_while_another_thread_loads_the_roots_is_not_stuck(monkey
     ) as client:
         with sockets.stalled_tls() as listening:
             url = listening.url
-            client._requests.base.allow_other_origins = True
+            client._plan.requests.base.allow_other_origins = True
             thread = threading.Thread(target=client.get, args=(url,))
             thread.start()
             slow.wait(5)

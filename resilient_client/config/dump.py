@@ -1,0 +1,65 @@
+"""Policies as one document again: every value that was given, none that was not, no presets and no overrides left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from resilient_client.config.client_keys import CLIENT_KEYS
+from resilient_client.config.forms import OFF
+from resilient_client.config.layers import ON, Key, Merged, as_written
+from resilient_client.config.resolve import ClientSettings, RouteSettings
+from resilient_client.policy import Policy, policy_keys
+
+
+def document_of(clients: Mapping[str, ClientSettings]) -> dict[str, Any]:
+    """Return the document that makes `clients`."""
+    return {"clients": {name: _client(settings) for name, settings in clients.items()}}
+
+
+def _client(settings: ClientSettings) -> dict[str, Any]:
+    table = {key: list(value) if isinstance(value, tuple) else value for key, value in settings.options.items()}
+    table |= _tables({key: found.value for key, found in settings.merged.items() if key[0] not in CLIENT_KEYS})
+    if settings.routes:
+        table["routes"] = [_route(settings, one) for one in settings.routes]
+    return table
+
+
+def _route(settings: ClientSettings, route: RouteSettings) -> dict[str, Any]:
+    return {"match": str(route.route), **_tables(_difference(settings.merged, route.merged, route.policy))}
+
+
+def _difference(below: Merged, above: Merged, policy: Policy) -> dict[Key, Any]:
+    """Return what `above` says otherwise than `below`; a value that it has lost is written with what holds instead."""
+    differs = {
+        key: found.value
+        for key, found in above.items()
+        if key[0] not in CLIENT_KEYS and (key not in below or below[key].value != found.value)
+    }
+    for key in below:
+        if key not in above and key[0] not in CLIENT_KEYS and (holds := _holding(policy, key)) is not None:
+            differs[key] = holds[0]
+    return differs
+
+
+def _holding(policy: Policy, key: Key) -> tuple[Any] | None:
+    """Return the value at `key`, in a tuple since it may be None; None when a table around it is off."""
+    part: Any = policy
+    for name in key:
+        if part is None:
+            return None
+        part = getattr(part, name)
+    return (part,)
+
+
+def _tables(values: Mapping[Key, Any]) -> dict[str, Any]:
+    tables: dict[str, Any] = {}
+    for key, _ in policy_keys():
+        if key not in values:
+            continue
+        inside = tables
+        for name in key[:-1]:
+            inside = inside.setdefault(name, {})
+        value = values[key]
+        inside[key[-1]] = {} if value == ON else OFF if value is None else as_written(key, value)
+    return tables

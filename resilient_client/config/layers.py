@@ -1,0 +1,164 @@
+"""Layers: values from several places put on top of each other, each value knowing where it came from.
+
+From the bottom: the defaults of the code, presets from the one that extends nothing upwards, the client's table, the
+route's presets and table, the environment, what code gave as an argument. A table adds to those below it; "off" hides
+what is below, and a table on top of "off" begins at the defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Literal
+
+from resilient_client.config.forms import OFF, form_of
+from resilient_client.config.report import dotted
+from resilient_client.policy import Policy, policy_keys
+from resilient_client.rules import Part
+
+Kind = Literal["preset", "client", "route", "environment", "argument"]
+Key = tuple[str, ...]
+
+ON: Final = "on"
+"""Stands at the key of a table that is there; its values stand below it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """Validated values of one place, only those that were given."""
+
+    kind: Kind
+    name: str
+    values: Mapping[str, Any]
+    at: tuple[str | int, ...]
+    where: Callable[[tuple[str | int, ...]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value came from: a layer, and the key in it. The place is looked up when somebody asks."""
+
+    layer: Layer
+    key: Key
+
+    @property
+    def place(self) -> str:
+        """`file:line`, or the name of an environment variable; empty when code gave it."""
+        return self.layer.where((*self.layer.at, *self.key))
+
+    @property
+    def path(self) -> str:
+        """The key from the top of the file."""
+        return dotted((*self.layer.at, *self.key))
+
+    def __str__(self) -> str:
+        """Return it for `explain`: `preset careful (services.toml:3)`."""
+        kind, place = self.layer.kind, self.place
+        if kind == "environment":
+            return f"environment {place}"
+        told = f"{kind} {self.layer.name}".strip()
+        return f"{told} ({place})" if place else told
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A value, and where it came from, which takes no part in comparing."""
+
+    value: Any
+    origin: Origin = field(compare=False)
+
+
+Merged = dict[Key, Found]
+"""Every value that somebody gave, by its key: `("retry", "max_attempts")`."""
+
+
+def merge(layers: Iterable[Layer]) -> Merged:
+    """Return the values of all layers, a later one on top of the earlier ones."""
+    merged: Merged = {}
+    for layer in layers:
+        for key, value in _flat(layer.values):
+            if value in (ON, None) and _is_table(key):
+                _turn(merged, key, Found(value, Origin(layer, key)))
+            else:
+                _replace_same_header(merged, key)
+                merged[key] = Found(value, Origin(layer, key))
+    return merged
+
+
+def _flat(values: Mapping[str, Any], above: Key = ()) -> Iterator[tuple[Key, Any]]:
+    for name, value in values.items():
+        key = (*above, name)
+        if key in {("extends",), ("match",), ("routes",)}:
+            continue
+        if isinstance(value, Mapping):
+            yield key, ON
+            yield from _flat(value, key)
+        else:
+            yield key, value
+
+
+_TABLES: Final = frozenset(
+    (
+        ("headers",),
+        *((one.name,) for one in fields(Policy) if isinstance(one.metadata["rule"], Part)),
+        ("retry", "budget"),
+    )
+)
+
+
+def _is_table(key: Key) -> bool:
+    return key in _TABLES
+
+
+def _turn(merged: Merged, key: Key, found: Found) -> None:
+    before = merged.get(key)
+    if found.value is None:
+        for below in [one for one in merged if one[: len(key)] == key]:
+            del merged[below]
+    if before is None or before.value != found.value:
+        merged[key] = found
+
+
+def _replace_same_header(merged: Merged, key: Key) -> None:
+    """Names of header fields are compared without regard to case."""
+    if key[0] == "headers":
+        for one in [one for one in merged if one[0] == "headers" and [*map(str.lower, one)] == [*map(str.lower, key)]]:
+            del merged[one]
+
+
+# From values to policies, and to a file again.
+
+
+def policy_of(merged: Merged) -> Policy:
+    """Return the policy that the values make; raises `ConfigError` for values that contradict each other."""
+    return Policy(**_arguments(Policy, merged, ()))
+
+
+def part_of(merged: Merged, key: Key, kind: type) -> Any:
+    """Return one policy of the whole, such as the `Retry` at `("retry",)`; raises `ConfigError`."""
+    return kind(**_arguments(kind, merged, key))
+
+
+def _arguments(kind: type, merged: Merged, above: Key) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
+    for one in fields(kind):
+        key, rule = (*above, one.name), one.metadata["rule"]
+        found = merged.get(key)
+        if found is None:
+            continue
+        if found.value == ON and isinstance(rule, Part):
+            arguments[one.name] = part_of(merged, key, rule.kind)
+        else:
+            arguments[one.name] = found.value
+    return arguments
+
+
+def as_written(key: Key, value: Any) -> Any:
+    """Return a value of a policy as it stands in a file."""
+    for known, one in policy_keys():
+        if known == key:
+            form = form_of(one.metadata["rule"])
+            if form is not None:
+                return form.write(value)
+            return OFF if value is None else value
+    return value

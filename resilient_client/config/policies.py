@@ -1,0 +1,276 @@
+"""The policies of a file: clients made from it, and the file read again while they are used.
+
+Clients of one name share circuits, permits and budget. When the file is read again every client goes over to the new
+settings at once, between two calls; a file that is wrong changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from resilient_client.async_client import AsyncClient
+from resilient_client.base_client import BaseClient
+from resilient_client.client import Client
+from resilient_client.config.dump import document_of
+from resilient_client.config.explanation import Explanation, explained
+from resilient_client.config.references import Referring, referring
+from resilient_client.config.report import did_you_mean
+from resilient_client.config.resolve import ClientSettings, Resolver
+from resilient_client.config.sources import Source, locate, read
+from resilient_client.errors import ConfigError
+from resilient_client.events import ConfigReloaded, ConfigReloadFailed, Listener, tell
+from resilient_client.pipeline import Kernels
+from resilient_client.policy import Policy
+from resilient_client.routing import RouteTable
+
+if TYPE_CHECKING:
+    from resilient_client.config.watching import Watch
+
+C = TypeVar("C", bound=BaseClient)
+
+TABLES: Final = frozenset(("extends", "routes", *Policy.__dataclass_fields__))
+"""What code can give in the form of the file, to stand above it; everything else is the client's own option."""
+
+OF_THE_WIRE: Final = frozenset(("verify", "cert", "proxy", "uds", "http2", "local_address", "trust_env"))
+"""How to get there; not the file's to say when code brings another transport."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one reading of the file and the environment came to."""
+
+    resolver: Resolver
+    clients: Mapping[str, ClientSettings]
+
+
+@dataclass(slots=True)
+class Made:
+    """A client that was made here, and what code added to its settings."""
+
+    client: Callable[[], BaseClient | None]
+    name: str
+    argument: Mapping[str, Any]
+    code: Mapping[str, Any]
+    before: ClientSettings
+
+    @property
+    def fixed(self) -> Policy | None:
+        """The policy that code gave in place of all that the file says about policies."""
+        return self.code.get("policy")
+
+
+class Policies:
+    """The clients that a policy file describes; made by `load_policies`. Compares by what the file comes to."""
+
+    def __init__(self, source: Source, environment: Mapping[str, str] | None, listeners: tuple[Listener, ...]) -> None:
+        self._environment = os.environ if environment is None else environment
+        self._source = locate(source, self._environment)
+        self._listeners = listeners
+        self._lock = threading.RLock()
+        self._made: list[Made] = []
+        self._kernels: dict[str, Kernels] = {}
+        self._now = self._read()
+
+    @property
+    def source(self) -> str:
+        """The path of the file, or `a dict`."""
+        return "a dict" if isinstance(self._source, Mapping) else str(self._source)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the clients, in the order of the file."""
+        return tuple(self._now.clients)
+
+    def _read(self) -> Snapshot:
+        resolver = Resolver(read(self._source), self._environment)
+        return Snapshot(resolver, resolver.settings())
+
+    def _settings(self, name: str, snapshot: Snapshot | None = None) -> ClientSettings:
+        clients = (snapshot or self._now).clients
+        if name not in clients:
+            hint = did_you_mean(name, clients) or f"; there are {', '.join(clients) or 'none'}"
+            raise ConfigError(f"there is no client {name!r} in {self.source}{hint}")
+        return clients[name]
+
+    # Making clients.
+
+    def client(self, name: str, **overrides: Any) -> Client:
+        """Return a blocking client with the settings of `name`.
+
+        overrides: any option of `Client`, and any policy in the form of the file (`timeouts={"total": "2s"}`,
+        `breaker="off"`, `extends="batch"`). They stand above the file and the environment, also when the file is read
+        again; `policy=` stands in place of all policies and routes. Raises `ConfigError` for a name that the file does
+        not have and for a wrong override.
+        """
+        return self._make(Client, name, overrides)
+
+    def async_client(self, name: str, **overrides: Any) -> AsyncClient:
+        """Return an asynchronous client with the settings of `name`; see `client`."""
+        return self._make(AsyncClient, name, overrides)
+
+    def _make(self, facade: Callable[..., C], name: str, overrides: Mapping[str, Any]) -> C:
+        argument = {key: value for key, value in overrides.items() if key in TABLES}
+        code = {key: value for key, value in overrides.items() if key not in TABLES and value is not None}
+        with self._lock:
+            settings = self._settings(name)
+            if argument:
+                settings = self._now.resolver.with_argument(name, argument)
+            made = Made(_nobody, name, argument, code, settings)
+            code.setdefault("kernels", self._kernels.setdefault(name, Kernels(settings.policy)))
+            client = facade(name, **self._options(made, settings, asynchronous=facade is AsyncClient))
+            made.client = weakref.ref(client)
+            self._made = [one for one in self._made if one.client() is not None]
+            self._made.append(made)
+        return client
+
+    def _options(self, made: Made, settings: ClientSettings, *, asynchronous: bool) -> dict[str, Any]:
+        """Return the options of a client: those of the file, and on top of them those of code."""
+        options = dict(settings.options)
+        if not asynchronous:
+            options.pop("http2", None)
+        if made.code.get("transport") is not None or made.code.get("wire") is not None:
+            options = {key: value for key, value in options.items() if key not in OF_THE_WIRE}
+        if "proxy" in options:
+            proxy = referring(options["proxy"], self._environment)
+            options["proxy"] = proxy() if isinstance(proxy, Referring) else proxy
+        headers = [(name, referring(text, self._environment)) for name, text in options.pop("headers", {}).items()]
+        given = made.code.get("headers")
+        pairs = list(given.items() if isinstance(given, Mapping) else given or ())
+        names = {str(pair[0]).lower() for pair in pairs}
+        options["headers"] = [*(pair for pair in headers if pair[0].lower() not in names), *pairs]
+        options["policy"] = settings.policy
+        options["routes"] = _routes(settings) if made.fixed is None else None
+        return {**options, **made.code, "headers": options["headers"]}
+
+    # Asking.
+
+    def policy(self, name: str, method: str | None = None, path: str | None = None) -> Policy:
+        """Return the policy of a client, or of its calls to `path` with `method`."""
+        settings = self._settings(name)
+        found = _match(settings, method, path)
+        return settings.policy if found is None else found.policy
+
+    def explain(self, name: str, method: str | None = None, path: str | None = None) -> Explanation:
+        """Return the effective values of a client, or of its calls to `path`, each with where it came from."""
+        settings = self._settings(name)
+        return explained(settings, _match(settings, method, path))
+
+    def dump(self) -> dict[str, Any]:
+        """Return everything as one document without presets and overrides; loading it gives equal policies.
+
+        References to the environment stay references. The values are those of a TOML file.
+        """
+        return document_of(self._now.clients)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Policies):
+            return NotImplemented
+        return dict(self._now.clients) == dict(other._now.clients)
+
+    def __hash__(self) -> int:
+        raise TypeError("policies have no hash: what they say changes with their file")
+
+    def __repr__(self) -> str:
+        return f"<Policies from {self.source}: {', '.join(self.names) or 'no clients'}>"
+
+    # Reading the file again.
+
+    def reload(self) -> tuple[str, ...]:
+        """Read file and environment again and go over to what they say; return the clients that changed.
+
+        Calls under way keep their settings. Circuits and budgets keep their state unless their own table changed, a
+        bulkhead keeps its permits and grows or shrinks. Raises `ConfigError` when something is wrong, and then nothing
+        has changed. Either way the listeners are told.
+        """
+        try:
+            with self._lock:
+                changed = self._replace(self._read())
+        except ConfigError as error:
+            tell(self._listeners, ConfigReloadFailed(self.source, error))
+            raise
+        tell(self._listeners, ConfigReloaded(self.source, changed))
+        return changed
+
+    def _replace(self, snapshot: Snapshot) -> tuple[str, ...]:
+        alive = [(one, client) for one in self._made if (client := one.client()) is not None]
+        coming = [(one, client, self._coming(one, snapshot)) for one, client in alive]
+        ready = [
+            (one, client, settings, self._prepared(one, client, settings))
+            for one, client, settings in coming
+            if settings != one.before
+        ]
+        for kernels, before, after in _successions(ready):
+            kernels.succeed(before, after)
+        for one, _, settings, go_over in ready:
+            go_over()
+            one.before = settings
+        old, self._now = self._now, snapshot
+        self._made = [one for one, _ in alive]
+        names = {**old.clients, **snapshot.clients}
+        return tuple(name for name in names if old.clients.get(name) != snapshot.clients.get(name))
+
+    def _coming(self, made: Made, snapshot: Snapshot) -> ClientSettings:
+        if made.name not in snapshot.clients:
+            raise ConfigError(f"{self.source}: the client {made.name!r} is gone, and it is in use; keep it")
+        if made.argument:
+            return snapshot.resolver.with_argument(made.name, made.argument)
+        return snapshot.clients[made.name]
+
+    def _prepared(self, made: Made, client: BaseClient, settings: ClientSettings) -> Callable[[], None]:
+        options = self._options(made, settings, asynchronous=isinstance(client, AsyncClient))
+        return client._prepare(options)  # noqa: SLF001 - the two are made for each other
+
+    def watch(self) -> Watch:
+        """Read the file again whenever it changes, in a thread of its own, until the watch is stopped.
+
+        `with policies.watch():`, or `stop()` what it returns. A file that is wrong changes nothing and is told to the
+        listeners. Needs the extra `watch`; raises `ConfigError` without it, and for a dict.
+        """
+        from resilient_client.config.watching import Watch  # noqa: PLC0415 - needs the extra
+
+        if isinstance(self._source, Mapping):
+            raise ConfigError("watch(): these policies come from a dict, and there is no file to watch")
+        return Watch(self, self._source)
+
+
+def _nobody() -> None:
+    """Stand for a client that is not made yet."""
+
+
+def _routes(settings: ClientSettings) -> dict[str, Policy] | None:
+    return {str(one.route): one.policy for one in settings.routes} or None
+
+
+def _match(settings: ClientSettings, method: str | None, path: str | None) -> Any:
+    if method is None and path is None:
+        return None
+    if method is None or path is None or not path.startswith("/"):
+        raise ConfigError(f"{method!r}, {path!r}: give a method and a path that starts with a slash, or neither")
+    table = RouteTable((one.route, one) for one in settings.routes)
+    found = table.match(method.upper(), path.partition("?")[0])
+    return None if found is None else found[1]
+
+
+def _successions(ready: list[Any]) -> list[tuple[Kernels, list[Policy], list[Policy]]]:
+    """Return whose state goes over from which policies to which, each kernels once: its clients mostly agree."""
+    seen: dict[int, tuple[Kernels, list[Policy], list[Policy]]] = {}
+    for one, client, settings, _ in ready:
+        if one.fixed is None:
+            _, before, after = seen.setdefault(id(client.kernels), (client.kernels, [], []))
+            pairs = _slots(one.before, settings)
+            before += [old for old, _ in pairs]
+            after += [new for _, new in pairs]
+    return list(seen.values())
+
+
+def _slots(old: ClientSettings, new: ClientSettings) -> list[tuple[Policy, Policy]]:
+    """Pair the policies before with those after: the client's own, and each route's with its successor."""
+    routes = {one.route: one.policy for one in new.routes}
+    pairs = [(old.policy, new.policy)]
+    pairs += [(one.policy, routes.pop(one.route, new.policy)) for one in old.routes]
+    return pairs + [(old.policy, policy) for policy in routes.values()]

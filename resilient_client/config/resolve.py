@@ -1,0 +1,246 @@
+"""From a document and the environment to the settings of every client, or to a report of everything that is wrong."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from resilient_client.config.client_keys import CLIENT_KEYS
+from resilient_client.config.crosschecks import contradictions
+from resilient_client.config.environment import overrides_of
+from resilient_client.config.forms import shown
+from resilient_client.config.layers import ON, Found, Layer, Merged, merge, policy_of
+from resilient_client.config.pruning import without
+from resilient_client.config.references import names_in
+from resilient_client.config.report import Path, did_you_mean, dotted, of_validation, raise_if_any
+from resilient_client.config.schema import ClientModel, FileModel
+from resilient_client.config.sources import Document
+from resilient_client.errors import Problem
+from resilient_client.policy import Policy
+from resilient_client.redact import SECRET_HEADERS
+from resilient_client.routing import Route, clash_told, clashes
+
+STANDARD: Final = "standard"
+BUILT_IN: Final = "built in"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSettings:
+    """One route of a client: what it matches, its values and the policy they make."""
+
+    route: Route
+    merged: Merged = field(compare=False, repr=False)
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """One client: its values, and what they make. Compares by what they make."""
+
+    name: str
+    policy: Policy
+    routes: tuple[RouteSettings, ...]
+    options: Mapping[str, Any]
+    merged: Merged = field(compare=False, repr=False)
+
+
+@cache
+def built_in() -> Mapping[str, Layer]:
+    """Return the built-in presets; their file is checked like anybody's."""
+    text = files("resilient_client.config").joinpath("presets.toml").read_text(encoding="utf-8")
+    document = Document(tomllib.loads(text), BUILT_IN, text)
+    values = FileModel.model_validate(document.values).model_dump(exclude_unset=True)["presets"]
+    return {
+        name: Layer("preset", name, preset, ("presets", name), lambda _: BUILT_IN) for name, preset in values.items()
+    }
+
+
+class Resolver:
+    """The layers of one document and one environment, and the clients they make."""
+
+    def __init__(self, document: Document, environment: Mapping[str, str]) -> None:
+        """Validate everything by itself; raises `ConfigError` only from `settings`, with all that is wrong."""
+        self._document = document
+        self._problems: list[Problem] = []
+        self._values = self._validated(FileModel, document.values, (), document.where)
+        self._presets = self._values.get("presets", {})
+        self._clients = self._values.get("clients", {})
+        self._overrides = overrides_of(environment, {**built_in(), **self._presets}, self._clients)
+        self._problems += self._overrides.problems
+        self._above = self._validated(FileModel, self._overrides.values, (), self._overrides.where)
+        self._lineages: dict[str, list[Layer]] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The clients there are."""
+        return tuple(self._clients)
+
+    def settings(self) -> dict[str, ClientSettings]:
+        """Return every client's settings; raises one `ConfigError` with everything that is wrong."""
+        for name in self._presets:
+            if name in built_in():
+                self._say(("presets", name), f"is built in; choose another name, and write extends = {name!r} in it")
+            self._sound(merge(self._lineage(name, ("presets", name, "extends"))))
+        settings = [self._client(name, None) for name in self._clients]
+        raise_if_any(self._problems, self._document.label)
+        return {one.name: one for one in settings if one is not None}
+
+    def with_argument(self, name: str, argument: Mapping[str, Any]) -> ClientSettings:
+        """Return the settings of one client under what code adds to it; raises `ConfigError`."""
+        before, self._problems = self._problems, []
+        try:
+            values = self._validated(ClientModel, argument, ("clients", name), lambda _: "")
+            layer = Layer("argument", "", values, ("clients", name), lambda _: "")
+            settings = self._client(name, layer)
+            raise_if_any(self._problems, f"the arguments of the client {name!r}")
+        finally:
+            self._problems = before
+        assert settings is not None  # noqa: S101 - without problems there are settings
+        return settings
+
+    # Each by itself.
+
+    def _validated(
+        self, model: type[BaseModel], values: Mapping[str, Any], at: Path, where: Callable[[Path], str]
+    ) -> dict[str, Any]:
+        """Return what is valid of `values`; what is not goes on record and is left out, so that the rest is checked."""
+        given: Any = values
+        try:
+            return model.model_validate(given).model_dump(exclude_unset=True)
+        except ValidationError as error:
+            wrong = list(of_validation(error, at, where))
+        self._problems += [problem for _, problem in wrong]
+        try:
+            rest = without(given, [path[len(at) :] for path, _ in wrong])
+            return model.model_validate(rest).model_dump(exclude_unset=True)
+        except (ValidationError, LookupError, TypeError):  # a dict of code whose keys are no texts
+            return {}
+
+    def _say(self, path: Path, said: str, found: object = None) -> None:
+        value = "" if found is None else shown(found)
+        self._problems.append(Problem(self._document.where(path), dotted(path), said, value))
+
+    # Presets.
+
+    def _lineage(self, name: str, asked: Path) -> list[Layer]:
+        """Return the layers of a preset, the one that extends nothing first; what is wrong with them goes on record."""
+        if name in self._lineages:
+            return self._lineages[name]
+        chain: list[str] = []
+        layers: list[Layer] = []
+        following: str | None = name
+        asking = asked
+        while following is not None:
+            if following in chain:
+                self._say_cycle([*chain[chain.index(following) :], following], asking, closed=following == name)
+                break
+            chain.append(following)
+            layer, following_name = self._preset(following, asking)
+            if layer is None:
+                break
+            layers[:0] = layer
+            asking = ("presets", following, "extends")
+            following = following_name
+        self._lineages[name] = layers
+        return layers
+
+    def _say_cycle(self, chain: list[str], asked: Path, *, closed: bool) -> None:
+        if closed and chain[0] == min(chain):
+            self._say(asked, f"presets extend each other in a circle: {' -> '.join(chain)}", chain[1])
+
+    def _preset(self, name: str, asked: Path) -> tuple[list[Layer] | None, str | None]:
+        above = self._above.get("presets", {}).get(name)
+        over = [Layer("environment", "", above, ("presets", name), self._overrides.where)] if above else []
+        if name in self._presets and name not in built_in():
+            values = self._presets[name]
+            layer = Layer("preset", name, values, ("presets", name), self._document.where)
+            extends = (above or {}).get("extends", values.get("extends"))
+            return [layer, *over], extends
+        if name in built_in():
+            return [built_in()[name], *over], None
+        there = {**built_in(), **self._presets}
+        hint = did_you_mean(name, there) or f"; there are {', '.join(there)}"
+        self._say(asked, f"there is no such preset{hint}", name)
+        return None, None
+
+    # Clients.
+
+    def _client(self, name: str, argument: Layer | None) -> ClientSettings | None:
+        at: Path = ("clients", name)
+        values = self._clients[name]
+        above = self._above.get("clients", {}).get(name)
+        top = [Layer("environment", "", above, at, self._overrides.where)] if above else []
+        top += [argument] if argument is not None else []
+        extends = next((one.values["extends"] for one in reversed(top) if "extends" in one.values), None)
+        base = self._lineage(extends or values.get("extends", STANDARD), (*at, "extends"))
+        base = [*base, Layer("client", name, values, at, self._document.where)]
+        merged = merge([*base, *top])
+        self._problems += _check_client(merged, from_file=bool(self._document.label))
+        sound = self._sound(merged)
+        routes = tuple(self._routes(at, values.get("routes", []), base, top))
+        return ClientSettings(name, policy_of(merged), routes, _options(merged), merged) if sound else None
+
+    def _sound(self, merged: Merged) -> bool:
+        """Return whether values go together; what does not goes on record."""
+        found = list(contradictions(merged))
+        self._problems += found
+        return not found
+
+    def _routes(self, at: Path, tables: list[Any], base: list[Layer], top: list[Layer]) -> Iterator[RouteSettings]:
+        routes: dict[Route, Path] = {}
+        pending: list[tuple[Route, Merged]] = []
+        for number, values in enumerate(tables):
+            here: Path = (*at, "routes", number)
+            route = Route.parse(values["match"])
+            presets = self._lineage(values["extends"], (*here, "extends")) if "extends" in values else []
+            own = Layer("route", str(route), values, here, self._document.where)
+            merged = merge([*base, *presets, own, *top])
+            sound = self._sound(merged)
+            if route in routes:
+                first = self._document.where((*routes[route], "match")) or dotted(routes[route])
+                self._say((*here, "match"), f"is the same as {first}, so it can never match", str(route))
+                continue
+            routes[route] = here
+            if sound:
+                pending.append((route, merged))
+        for one, other in clashes(list(routes)):
+            first = self._document.where((*routes[one], "match")) or dotted(routes[one])
+            said = f"with {str(one)!r} ({first}): {clash_told(one, other)}"
+            self._say((*routes[other], "match"), said, str(other))
+        for route, merged in pending:
+            yield RouteSettings(route, merged, policy_of(merged))
+
+
+def _options(merged: Merged) -> dict[str, Any]:
+    """Return the values of a client that are no policy, as its class takes them."""
+    options: dict[str, Any] = {
+        key[0]: found.value for key, found in merged.items() if key[0] in CLIENT_KEYS and len(key) == 1
+    }
+    headers = {key[1]: found.value for key, found in merged.items() if key[0] == "headers" and len(key) == 2}
+    if headers or "headers" in options:
+        options["headers"] = headers
+    if isinstance(options.get("cert"), list):
+        options["cert"] = tuple(options["cert"])
+    return options
+
+
+def _check_client(merged: Merged, *, from_file: bool) -> Iterator[Problem]:
+    for key, found in merged.items():
+        if from_file and key[0] == "headers" and len(key) == 2 and _is_open_secret(key[1], found):
+            yield Problem(
+                found.origin.place,
+                found.origin.path,
+                "holds a credential that anyone who reads the file can see; put it into the environment and refer to "
+                'it, as in "Bearer ${TOKEN}"',
+            )
+
+
+def _is_open_secret(name: str, found: Found) -> bool:
+    in_file = found.origin.layer.kind in {"client", "preset"}
+    return in_file and name.lower() in SECRET_HEADERS and found.value != ON and not names_in(found.value)

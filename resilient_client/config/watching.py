@@ -1,0 +1,133 @@
+"""Watch a policy file and read it again when it changes: by the system's events, and by a look every few seconds.
+
+What is watched are directories, never the file itself: editors replace a file by renaming another one over it, and
+Kubernetes swaps a symbolic link two levels up. The look makes up for file systems that tell nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from resilient_client.errors import ConfigError
+from resilient_client.events import log
+
+if TYPE_CHECKING:
+    from resilient_client.config.policies import Policies
+
+LOOK_EVERY: Final = 5.0
+"""Seconds between two looks at the file when no event came."""
+
+SETTLE: Final = 50
+"""Milliseconds without another change before the file is read: whoever writes it should be done."""
+
+GONE_FOR: Final = 1.0
+"""Seconds a file may be away, while it is being replaced, before that is told."""
+
+
+class Watch:
+    """A thread that reads the file again when its content changes; `stop()` it, or use it in a `with`."""
+
+    def __init__(self, policies: Policies, path: Path, *, look_every: float = LOOK_EVERY) -> None:
+        """Start to watch; raises `ConfigError` without the extra `watch`."""
+        try:
+            import watchfiles  # noqa: F401, PLC0415 - an extra
+        except ImportError:
+            raise ConfigError("watch() needs watchfiles; install resilient-client[watch]") from None
+        self._policies = policies
+        self._path = path.absolute()
+        self._look_every = look_every
+        self._stopped = threading.Event()
+        self._seen = self._content()
+        self._missing_since: float | None = None
+        self._thread = threading.Thread(target=self._run, name=f"watch {path}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop watching; returns when the thread has ended. Harmless when it has already."""
+        self._stopped.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._watch_until_moved()
+            except Exception:  # noqa: BLE001 - a directory that went away, a limit of the system: look by the clock
+                log.exception("watching %s by events failed; it is looked at every %g s", self._path, self._look_every)
+                self._look()
+                self._stopped.wait(self._look_every)
+
+    def _watch_until_moved(self) -> None:
+        """Watch the directories that lead to the file, until they are others."""
+        from watchfiles import watch  # noqa: PLC0415 - an extra
+
+        directories = self._directories()
+        changes = watch(
+            *directories,
+            watch_filter=None,
+            recursive=False,
+            step=SETTLE,
+            stop_event=self._stopped,
+            rust_timeout=int(min(self._look_every, GONE_FOR) * 1000),
+            yield_on_timeout=True,
+            raise_interrupt=False,
+        )
+        self._look()  # it may have changed before the watch stood
+        for _ in changes:
+            self._look()
+            if self._directories() != directories:
+                return
+
+    def _directories(self) -> list[Path]:
+        """Return every directory in which a name on the way to the file can be replaced."""
+        found: list[Path] = []
+        path = self._path
+        for _ in range(40):  # as many links as Linux follows
+            if path.parent not in found and path.parent.is_dir():
+                found.append(path.parent)
+            link = next((one for one in (path, *path.parents) if one.is_symlink()), None)
+            if link is None:
+                break
+            if link.parent not in found and link.parent.is_dir():
+                found.append(link.parent)
+            path = link.parent / link.readlink() / path.relative_to(link)
+        return found
+
+    def _content(self) -> bytes | None:
+        """Return what stands for the file's content; None while there is no file."""
+        try:
+            return hashlib.sha256(self._path.read_bytes()).digest()
+        except OSError:
+            return None
+
+    def _look(self) -> None:
+        content = self._content()
+        if content is None and not self._gone_too_long():
+            return
+        if content is not None:
+            self._missing_since = None
+        if content == self._seen:
+            return
+        self._seen = content
+        with suppress(ConfigError):  # the listeners were told, and what held before holds
+            self._policies.reload()
+
+    def _gone_too_long(self) -> bool:
+        now = time.monotonic()
+        if self._missing_since is None:
+            self._missing_since = now
+        return now - self._missing_since >= GONE_FOR

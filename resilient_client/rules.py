@@ -1,0 +1,163 @@
+"""Rules: what one setting may be, in words and as a check.
+
+A policy's field carries its rule and its meaning (`setting`). Whoever needs them reads them there: the policies check
+themselves, the policy file derives its schema, the documentation its reference.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, fields
+from sys import float_info
+from typing import Any, Final, Literal
+
+from resilient_client.errors import ConfigError
+
+_TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(ABC):
+    """What a value may be; `optional` ones may also be None, which switches the thing off."""
+
+    optional: bool = False
+
+    def fits(self, value: object) -> bool:
+        """Return whether `value` is allowed."""
+        return (self.optional and value is None) or self._fits(value)
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, to follow "must be"."""
+        return self._allowed + (" or None" if self.optional else "")
+
+    @abstractmethod
+    def _fits(self, value: object) -> bool: ...
+
+    @property
+    @abstractmethod
+    def _allowed(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Rule):
+    """A finite number; `above`: `low` itself is not allowed. `unit` is "seconds" for a time."""
+
+    low: float = 0
+    above: bool = False
+    unit: Literal["", "seconds"] = ""
+
+    def _fits(self, value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= float_info.max:
+            return False
+        return value > self.low if self.above else value >= self.low
+
+    @property
+    def _allowed(self) -> str:
+        return f"a finite number {'above' if self.above else 'of at least'} {self.low:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Whole(Rule):
+    """A whole number; `unit` is "bytes" for a size."""
+
+    low: int = 0
+    high: int | None = None
+    unit: Literal["", "bytes"] = ""
+
+    def _fits(self, value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int):
+            return False
+        return value >= self.low and (self.high is None or value <= self.high)
+
+    @property
+    def _allowed(self) -> str:
+        return f"a whole number {f'of at least {self.low}' if self.high is None else f'from {self.low} to {self.high}'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio(Rule):
+    """A part of a whole."""
+
+    def _fits(self, value: object) -> bool:
+        return not isinstance(value, bool) and isinstance(value, (int, float)) and 0 < value <= 1
+
+    @property
+    def _allowed(self) -> str:
+        return "a ratio above 0 and at most 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Rule):
+    """One of a few words."""
+
+    choices: tuple[str, ...] = ()
+
+    def _fits(self, value: object) -> bool:
+        return isinstance(value, str) and value in self.choices
+
+    @property
+    def _allowed(self) -> str:
+        return "one of " + ", ".join(map(repr, self.choices))
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderName(Rule):
+    """The name of a header field (RFC 9110, section 5.1)."""
+
+    example: str = ""
+
+    def _fits(self, value: object) -> bool:
+        return isinstance(value, str) and value != "" and _TOKEN.issuperset(value)
+
+    @property
+    def _allowed(self) -> str:
+        return f"an HTTP header name such as {self.example!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Rule):
+    """A policy inside another one."""
+
+    kind: type = object
+
+    def _fits(self, value: object) -> bool:
+        return isinstance(value, self.kind)
+
+    @property
+    def _allowed(self) -> str:
+        return f"a {self.kind.__name__}"
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, and what None does."""
+        return self._allowed + (" or None (None switches it off)" if self.optional else "; it cannot be switched off")
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy(Rule):
+    """A tenacity strategy object; only code can give one."""
+
+    name: str = ""
+
+    def _fits(self, value: object) -> bool:
+        return callable(value)
+
+    @property
+    def _allowed(self) -> str:
+        return f"a tenacity {self.name} strategy (a callable of RetryCallState)"
+
+
+def setting(default: Any, rule: Rule, meaning: str) -> Any:
+    """Return a policy's field: its default, what it may be, and what it means in a line."""
+    return field(default=default, metadata={"rule": rule, "meaning": meaning})
+
+
+def check(owner: Any) -> None:
+    """Check every setting of a policy; raises `ConfigError` naming the first that does not fit."""
+    for one in fields(owner):
+        value, rule = getattr(owner, one.name), one.metadata["rule"]
+        if not rule.fits(value):
+            raise ConfigError(
+                f"{type(owner).__name__}({one.name}={value!r}): {one.name} must be {rule.allowed}", keys=(one.name,)
+            )
