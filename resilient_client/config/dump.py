@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from typing import Any
 
 from resilient_client.config.client_keys import CLIENT_KEYS
@@ -36,9 +37,11 @@ def _difference(below: Merged, above: Merged, policy: Policy) -> dict[Key, Any]:
         for key, found in above.items()
         if key[0] not in CLIENT_KEYS and (key not in below or below[key].value != found.value)
     }
-    for key in below:
-        if key not in above and key[0] not in CLIENT_KEYS and (holds := _holding(policy, key)) is not None:
-            differs[key] = holds[0]
+    for key, found in below.items():
+        if key not in above and key[0] not in CLIENT_KEYS:
+            holds = _holding(policy, key)
+            if holds is not None and not (holds[0] == found.value == ON):
+                differs[key] = holds[0]
     return differs
 
 
@@ -49,7 +52,7 @@ def _holding(policy: Policy, key: Key) -> tuple[Any] | None:
         if part is None:
             return None
         part = getattr(part, name)
-    return (part,)
+    return (ON if is_dataclass(part) else part,)
 
 
 def _tables(values: Mapping[Key, Any]) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from resilient_client.rules import Part
 Kind = Literal["preset", "client", "route", "environment", "argument"]
 Key = tuple[str, ...]
 
+BUILT_IN: Final = "built in"
+"""The place of what the package brings."""
+
 ON: Final = "on"
 """Stands at the key of a table that is there; its values stand below it."""
 
@@ -111,11 +114,11 @@ def _is_table(key: Key) -> bool:
 
 
 def _turn(merged: Merged, key: Key, found: Found) -> None:
-    before = merged.get(key)
     if found.value is None:
         for below in [one for one in merged if one[: len(key)] == key]:
             del merged[below]
-    if before is None or before.value != found.value:
+        merged[key] = found
+    elif key not in merged or merged[key].value is None:
         merged[key] = found
 
 

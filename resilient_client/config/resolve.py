@@ -12,10 +12,10 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from resilient_client.config.client_keys import CLIENT_KEYS
-from resilient_client.config.crosschecks import contradictions
+from resilient_client.config.crosschecks import contradictions, never_open
 from resilient_client.config.environment import overrides_of
 from resilient_client.config.forms import shown
-from resilient_client.config.layers import ON, Found, Layer, Merged, merge, policy_of
+from resilient_client.config.layers import BUILT_IN, ON, Found, Layer, Merged, merge, policy_of
 from resilient_client.config.pruning import without
 from resilient_client.config.references import names_in
 from resilient_client.config.report import Path, did_you_mean, dotted, of_validation, raise_if_any
@@ -27,7 +27,6 @@ from resilient_client.redact import SECRET_HEADERS
 from resilient_client.routing import Route, clash_told, clashes
 
 STANDARD: Final = "standard"
-BUILT_IN: Final = "built in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +183,11 @@ class Resolver:
         self._problems += _check_client(merged, from_file=bool(self._document.label))
         sound = self._sound(merged)
         routes = tuple(self._routes(at, values.get("routes", []), base, top))
-        return ClientSettings(name, policy_of(merged), routes, _options(merged), merged) if sound else None
+        if not sound:
+            return None
+        policy = policy_of(merged)
+        self._problems += never_open([(merged, policy), *((one.merged, one.policy) for one in routes)])
+        return ClientSettings(name, policy, routes, _options(merged), merged)
 
     def _sound(self, merged: Merged) -> bool:
         """Return whether values go together; what does not goes on record."""

@@ -107,14 +107,20 @@ def _text_of(path: FilePath, label: str) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         line = raw.count(b"\n", 0, problem.start) + 1
-        _refuse(label, line, "", f"not UTF-8: byte 0x{raw[problem.start]:02x}; save the file as UTF-8")
+        near = _key_near(raw.decode("utf-8", errors="replace"), line)
+        _refuse(label, line, near, f"not UTF-8: byte 0x{raw[problem.start]:02x}; save the file as UTF-8")
 
 
 def _parsed(text: str, label: str) -> dict[str, Any]:
     start = too_long(text)
     if start is not None:
         line = text.count("\n", 0, start) + 1
-        _refuse(label, line, "", f"a key of more than {MAX_PARTS} parts; no key that is known here has so many")
+        _refuse(
+            label,
+            line,
+            f"{shown(text[start:][:20].strip())}",
+            f"a key of more than {MAX_PARTS} parts; no key that is known here has so many",
+        )
     try:
         return tomllib.loads(text)
     except RecursionError:

@@ -108,19 +108,21 @@ class VirtualWorld:
         With `policies` it is the client that they describe under `name`.
         """
         if policies is not None:
-            return policies.client(name, **self._inside({"kernels": self._shared(policies, name), **options}))
+            return policies.client(name, **self._inside({**self._described(policies, name), **options}))
         return Client(name, **self._inside({"base_url": self.url, **options}))
 
     def async_client(self, name: str = "far-side", *, policies: Policies | None = None, **options: Any) -> AsyncClient:
         """Return an asynchronous client of this world; await it inside `run` or `spawn`."""
         if policies is not None:
-            return policies.async_client(name, **self._inside({"kernels": self._shared(policies, name), **options}))
+            return policies.async_client(name, **self._inside({**self._described(policies, name), **options}))
         return AsyncClient(name, **self._inside({"base_url": self.url, **options}))
 
-    def _shared(self, policies: Policies, name: str) -> Kernels:
-        """Return what the clients of one name share, with this world's randomness."""
+    def _described(self, policies: Policies, name: str) -> dict[str, Any]:
+        """Return what this world adds to a client of a file: state with its randomness, an address if it has none."""
         fresh = Kernels(policies.policy(name), randomness=self.backend.random)
-        return self._kernels.setdefault((id(policies), name), fresh)
+        kernels = self._kernels.setdefault((id(policies), name), fresh)
+        address = {} if "base_url" in policies.dump()["clients"][name] else {"base_url": self.url}
+        return {"kernels": kernels, **address}
 
     def _inside(self, options: dict[str, Any]) -> dict[str, Any]:
         pool = Pool(VirtualConnector(self), clock=self.backend.now)
