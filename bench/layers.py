@@ -9,7 +9,6 @@ from statistics import median
 from resilient_client import AsyncClient, Breaker, Client, Policy
 from resilient_client.exchange import Answer
 from resilient_client.headers import Headers
-from resilient_client.pipeline.call import result_of
 
 HEADERS = Headers([("Content-Type", "text/plain")])
 
@@ -23,7 +22,7 @@ class NoBody:
 
 
 class NoWire:
-    async def send(self, request, limits, *, fresh, on_hop):
+    async def send(self, request, limits, *, fresh, hops):
         return Answer(200, HEADERS, NoBody())
 
     async def close(self) -> None:
@@ -55,8 +54,7 @@ def measure() -> dict[str, float]:
         async def run():
             call.attempts.clear()
             call.started = call.mark = one._backend.now()
-            outcome = await pipeline(call)
-            return result_of(call, outcome, one._backend.now())
+            return await pipeline(call)
 
         return run
 

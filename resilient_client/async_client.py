@@ -30,7 +30,7 @@ class AsyncClient(BaseClient):
         network or a policy does is a `Failure`.
         """
         call, pipeline = self._call(method, url, decode, options)
-        return await self._run(call, pipeline)
+        return await pipeline(call)
 
     async def get(self, url: str, *, decode: type[T] | None = None, **options: Unpack[CallOptions]) -> Result[T]:
         """Send a GET; retried when it fails in a transient way."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from math import inf
 from typing import Any, ClassVar, TypedDict
@@ -11,15 +11,16 @@ from typing import Any, ClassVar, TypedDict
 from resilient_client import decoding
 from resilient_client.backends import Backend, run_sync
 from resilient_client.errors import ClientClosed, ConfigError
+from resilient_client.events import Listener, checked_listeners
 from resilient_client.exchange import Wire
-from resilient_client.pipeline import Kernels
-from resilient_client.pipeline.call import Call, Handler, result_of
+from resilient_client.pipeline import Kernels, Pipeline
+from resilient_client.pipeline.call import Call
 from resilient_client.pipeline.circuit import Circuit
 from resilient_client.plan import Plan, explicit_total, route_table
 from resilient_client.policy import Policy
 from resilient_client.redact import redact_url
-from resilient_client.result import Result
 from resilient_client.state import CircuitState, ClientState
+from resilient_client.telemetry import Audience, HttpSpans
 from resilient_client.wire.build import WireOptions, build_wire
 from resilient_client.wire.delivery import send_over
 from resilient_client.wire.requests import (
@@ -105,6 +106,9 @@ class BaseClient:
         local_address: str | None = None,
         trust_env: bool = False,
         transport: Any = None,
+        listeners: Iterable[Listener] = (),
+        telemetry: bool = True,
+        http_spans: HttpSpans = "own",
         wire: Wire | None = None,
         backend: Backend | None = None,
     ) -> None:
@@ -123,6 +127,9 @@ class BaseClient:
         http2: offer HTTP/2 on https connections, one of which then carries many calls; `AsyncClient` only.
         trust_env: take proxy and root certificates from the environment.
         transport: any httpx transport of the client's kind instead of ours.
+        listeners: functions that are told of events, see `resilient_client.events`.
+        telemetry: whether spans, metrics and log lines are made, once the application has set up somebody to take them.
+        http_spans: "own" spans for each request on the wire, or "delegate" to OpenTelemetry's httpx instrumentation.
         wire, backend: another way to reach servers, or to wait; for tests and for other HTTP libraries.
 
         Raises `ConfigError` or `TypeError` for a wrong option, before anything is opened.
@@ -136,6 +143,8 @@ class BaseClient:
         self.name = name
         self.kernels = kernels if kernels is not None else Kernels(policy)
         self._backend = backend or self._new_backend()
+        self._audience = _audience(listeners, telemetry, http_spans)
+        self.kernels.join(name, self._audience.lasting)
         self._given_wire = wire
         self._retired: list[Wire] = []
         self._closed = False
@@ -147,6 +156,7 @@ class BaseClient:
         )
         self._wire = wire or self._new_wire(self._settings)
         self._plan = self._planned(self._settings, self._wire)()
+        self._audience.watch(self)
 
     def _new_wire(self, settings: Settings) -> Wire:
         return build_wire(settings.wire, asynchronous=self._asynchronous, base_url=settings.requests.base_url)
@@ -162,13 +172,16 @@ class BaseClient:
         """The policy of calls that match no route and bring none of their own."""
         return self._plan.policy
 
-    def _prepare(self, options: Mapping[str, Any]) -> Callable[[], None]:
-        """Check other options, and return what goes over to them: calls from then on see them whole, others not at all.
+    def _prepare(self, options: Mapping[str, Any]) -> Callable[[], None] | None:
+        """Check other options, and return what goes over to them; None when they are the same.
 
-        Raises `ConfigError`, `ValueError` or `TypeError`. Any thread may do both; connections under other options are
-        closed by the next call, on the thread or the event loop that they belong to.
+        Calls from then on see them whole, calls under way not at all. Any thread may do both; connections under other
+        options are closed by the next call, on the thread or the event loop that they belong to. Raises `ConfigError`,
+        `ValueError` or `TypeError`.
         """
         settings = Settings.of(options)
+        if settings == self._settings:
+            return None
         same = settings.wire == self._settings.wire or self._given_wire is not None
         wire = self._wire if same else self._new_wire(settings)
         planned = self._planned(settings, wire)
@@ -184,7 +197,7 @@ class BaseClient:
         while self._retired:
             run_sync(self._retired.pop().close())
 
-    def _call(self, method: str, url: str, decode: type[Any] | None, options: CallOptions) -> tuple[Call, Handler]:
+    def _call(self, method: str, url: str, decode: type[Any] | None, options: CallOptions) -> tuple[Call, Pipeline]:
         if self._closed:
             raise ClientClosed(f"the client {self.name!r} is closed; make calls before close(), or make a new client")
         if self._retired:
@@ -218,12 +231,9 @@ class BaseClient:
             idempotency_key=key or idempotency_key_of(request),
             at_most=inf if policy is None else explicit_total(configured),
             mark=now,
+            heard=self._audience.now(),
         )
         return call, plan.pipeline(chosen)
-
-    async def _run(self, call: Call, pipeline: Handler) -> Result[Any]:
-        outcome = await pipeline(call)
-        return result_of(call, outcome, self._backend.now())
 
     # For operators.
 
@@ -267,6 +277,11 @@ class BaseClient:
             raise ConfigError("breaker(): name the circuit, e.g. breaker('https://payments:443'); state() lists them")
         return self.kernels.circuits(settings).get(key)
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
     def __repr__(self) -> str:
         base = self._plan.requests.base.url
         where = f" {base}" if base is not None else ""
@@ -276,6 +291,12 @@ class BaseClient:
 def _check_is(value: object, kind: type, name: str) -> None:
     if value is not None and not isinstance(value, kind):
         raise TypeError(f"{name}={value!r}: give a {kind.__name__} or None")
+
+
+def _audience(listeners: Iterable[Listener], telemetry: bool, http_spans: HttpSpans) -> Audience:
+    if http_spans not in {"own", "delegate"}:
+        raise ConfigError(f'http_spans={http_spans!r}: give "own" or "delegate"')
+    return Audience(checked_listeners(listeners), standard=bool(telemetry), http_spans=http_spans)
 
 
 def _expected(expect: Collection[int] | None) -> frozenset[int] | None:

@@ -31,7 +31,7 @@ class Client(BaseClient):
         network or a policy does is a `Failure`.
         """
         call, pipeline = self._call(method, url, decode, options)
-        return self._backend.run(self._run(call, pipeline))
+        return self._backend.run(pipeline(call))
 
     def get(self, url: str, *, decode: type[T] | None = None, **options: Unpack[CallOptions]) -> Result[T]:
         """Send a GET; retried when it fails in a transient way."""

@@ -1,18 +1,198 @@
-"""What is told: typed events, each a frozen value, and how they reach whoever listens.
+"""What is told: typed events, each a plain value, and how they reach whoever listens.
 
-A listener is a function of one event. One that raises is logged once and never changes what happens.
+A listener is a function of one event. With an attribute `hears`, the types of events it wants, it is told only those;
+an event that nobody wants is not built. A listener that raises is logged once and never changes what happens. Events
+hold no credentials: URLs are redacted.
+
+::
+
+    CallStarted                                  one per call, first
+      ExchangeStarted                            one per request on the wire, redirect and auth hops included
+      ExchangeAnswered                           its head has come
+      ExchangeEnded                              its body was read, or it ended in another way
+      PermitAwaited, Rejected, CircuitCounted    what the bulkhead and the circuit said
+      AttemptEnded                               one per `Attempt` of the result
+      RetryScheduled                             before the pause
+    CallSucceeded | CallGivenUp | CallCancelled  one per call, last
+
+    CircuitChanged                               once per change, whoever's call made it
+    ConfigReloaded | ConfigReloadFailed          from a policy file
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
 
 from resilient_client.errors import ConfigError
+from resilient_client.result import Attempt, Failure, FailureKind, Success
 
 log: Final = logging.getLogger("resilient_client")
+
+
+@dataclass(slots=True, eq=False)
+class CallInfo:
+    """The call that events are about; the same object in all of them.
+
+    `url` is redacted, `host` and `port` are those of the first request. `route` is the low-cardinality name, when there
+    is one. `retries` counts the attempts that were scheduled after a failure. `trace` belongs to whoever traces.
+    """
+
+    client: str
+    method: str
+    url: str
+    host: str
+    port: int
+    route: str | None
+    retries: int = 0
+    trace: Any = field(default=None, repr=False)
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """One request on the wire. `number` counts them within the call from 0.
+
+    What a listener adds to `headers` when it is told of `ExchangeStarted` is sent with the request, in place of fields
+    of the same name. `trace` belongs to whoever traces.
+    """
+
+    number: int
+    method: str
+    url: str
+    host: str
+    port: int
+    headers: list[tuple[str, str]] = field(default_factory=list, repr=False)
+    trace: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """A call began."""
+
+    call: CallInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeStarted:
+    """A request is about to be sent."""
+
+    call: CallInfo
+    exchange: Exchange
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeAnswered:
+    """The head of an answer has come. `peer` is the address it came from, when the wire knows."""
+
+    call: CallInfo
+    exchange: Exchange
+    status: int
+    http_version: str
+    peer: tuple[str, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeEnded:
+    """An exchange is over. `kind` is None when its answer was expected; both are None when the caller left.
+
+    `elapsed` is in seconds, `reused` tells whether the connection had carried a request before.
+    """
+
+    call: CallInfo
+    exchange: Exchange
+    status: int | None
+    kind: FailureKind | None
+    elapsed: float
+    reused: bool
+    cancelled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """An attempt was recorded; its `wait` is not known yet."""
+
+    call: CallInfo
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class RetryScheduled:
+    """After `attempt` failed there will be another one, in `delay` seconds."""
+
+    call: CallInfo
+    attempt: Attempt
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class PermitAwaited:
+    """A caller waited `seconds` for a permit, and got one or not."""
+
+    call: CallInfo
+    seconds: float
+    admitted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A policy refused an attempt: `kind` is `circuit_open` or `bulkhead_full`, `by` the circuit or the client."""
+
+    call: CallInfo
+    kind: FailureKind
+    by: str
+    message: str
+    retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitCounted:
+    """A circuit let an attempt through and was told how it ended, or rejected it."""
+
+    call: CallInfo
+    circuit: str
+    outcome: Literal["success", "failure", "ignored", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallSucceeded:
+    """A call ended with a `Success`."""
+
+    call: CallInfo
+    result: Success[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CallGivenUp:
+    """A call ended with a `Failure`: nothing more is tried."""
+
+    call: CallInfo
+    result: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class CallCancelled:
+    """The caller left before there was a result, `elapsed` seconds after the call began."""
+
+    call: CallInfo
+    elapsed: float
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitChanged:
+    """A circuit of `client` went from one state to another: closed, open, half-open, isolated.
+
+    `calls` and `failures` are those of the window when it changed; `open_for` the seconds until the first probe.
+    """
+
+    client: str
+    circuit: str
+    before: str
+    after: str
+    calls: int
+    failures: int
+    open_for: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +211,62 @@ class ConfigReloadFailed:
     error: ConfigError
 
 
-Event: TypeAlias = ConfigReloaded | ConfigReloadFailed
+Event: TypeAlias = (
+    CallStarted
+    | ExchangeStarted
+    | ExchangeAnswered
+    | ExchangeEnded
+    | AttemptEnded
+    | RetryScheduled
+    | PermitAwaited
+    | Rejected
+    | CircuitCounted
+    | CallSucceeded
+    | CallGivenUp
+    | CallCancelled
+    | CircuitChanged
+    | ConfigReloaded
+    | ConfigReloadFailed
+)
 """Everything that is told."""
 
-Listener: TypeAlias = Callable[[Event], object]
+Listener: TypeAlias = Callable[[Any], object]
+"""A function of one event; with an attribute `hears`, of events of those types only."""
+
+Heard: TypeAlias = Mapping[type, tuple[Listener, ...]]
+"""Who hears what; what is not in it is not built."""
+
+EVENTS: Final[tuple[type, ...]] = Event.__args__
+NOBODY: Final[Heard] = {}
+
+_broken: set[int] = set()
 
 
-def tell(listeners: Iterable[Listener], event: Event) -> None:
-    """Tell every listener; one that raises is logged and stops nobody."""
+def audience(listeners: Iterable[Listener]) -> Heard:
+    """Return who hears what."""
+    heard: dict[type, tuple[Listener, ...]] = {}
     for listener in listeners:
+        wanted: Collection[type] = getattr(listener, "hears", EVENTS)
+        for kind in wanted:
+            heard[kind] = (*heard.get(kind, ()), listener)
+    return heard
+
+
+def checked_listeners(listeners: Iterable[Listener]) -> tuple[Listener, ...]:
+    """Return listeners as a tuple; raises `TypeError` for one that cannot be called."""
+    checked = tuple(listeners)
+    for listener in checked:
+        if not callable(listener):
+            raise TypeError(f"listeners: {listener!r} is no function of an event")
+    return checked
+
+
+def tell(heard: Heard, event: Event) -> None:
+    """Tell an event to everyone who hears it; one that raises is logged once and stops nobody."""
+    for listener in heard.get(type(event), ()):
         try:
             listener(event)
         except Exception:
-            log.exception("a listener raised on %s: %r", type(event).__name__, listener)
+            if id(listener) not in _broken:
+                _broken.add(id(listener))
+                log.exception("a listener raised on %s, which is not logged again: %r", type(event).__name__, listener)

@@ -148,6 +148,20 @@ class Answer:
     body: AnswerBody
     reused: bool = False
     http_version: str = "HTTP/1.1"
+    peer: Callable[[], tuple[str, int] | None] | None = None
+    """Asks for the address at the other end; not called when nobody wants to know."""
+
+
+class Hops(Protocol):
+    """Hears of the requests that an auth flow puts on the wire."""
+
+    def begins(self, method: str, url: Url) -> RawHeaders:
+        """Take note of a request that is about to be sent; returns fields to set in it."""
+        ...
+
+    def answered(self, hop: Exchanged) -> None:
+        """Take note of an answer that another request of the flow follows."""
+        ...
 
 
 class Wire(Protocol):
@@ -157,10 +171,8 @@ class Wire(Protocol):
     interrupted at any point, and gives a connection back only when an answer was read to its end.
     """
 
-    async def send(
-        self, request: WireRequest, limits: Limits, *, fresh: bool, on_hop: Callable[[Exchanged], None]
-    ) -> Answer:
-        """Send `request`; with `fresh` over a new connection. `on_hop` hears of answers inside an auth flow."""
+    async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:
+        """Send `request`; with `fresh` over a new connection. `hops` hears of what happens inside an auth flow."""
         ...
 
     async def close(self) -> None:

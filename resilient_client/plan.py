@@ -12,9 +12,8 @@ from typing import Any, Final
 from resilient_client.backends import Backend
 from resilient_client.errors import ConfigError
 from resilient_client.exchange import Url
-from resilient_client.pipeline import Kernels, assemble
+from resilient_client.pipeline import Kernels, Pipeline, assemble
 from resilient_client.pipeline.attempt import Send
-from resilient_client.pipeline.call import Handler
 from resilient_client.policy import Default, Policy
 from resilient_client.routing import Route, RouteTable
 from resilient_client.wire.requests import RequestBuilder
@@ -41,7 +40,7 @@ class Plan:
         self._kernels = kernels
         self._backend = backend
         self._send = send
-        self._pipelines: dict[Policy, Handler] = {}
+        self._pipelines: dict[Policy, Pipeline] = {}
         self._room = MAX_PIPELINES + len(self.policies)
         for one in self.policies:
             self.pipeline(one)
@@ -59,7 +58,7 @@ class Plan:
         found = None if path is None else self.routes.match(method, path)
         return (None, self.policy) if found is None else (found[0].template, found[1])
 
-    def pipeline(self, policy: Policy) -> Handler:
+    def pipeline(self, policy: Policy) -> Pipeline:
         """Return the pipeline of `policy`."""
         pipeline = self._pipelines.get(policy)
         if pipeline is None:

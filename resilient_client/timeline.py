@@ -27,7 +27,7 @@ REASONS: Final = {
 
 def seconds(value: float) -> str:
     """Return a duration for people: `85 ms`, `1.250 s`."""
-    return f"{value * 1000:.3g} ms" if 0 < value < 1 else f"{value:.3f} s"
+    return f"{value * 1000:.3g} ms" if 0 < value < 0.9995 else f"{value:.3f} s"
 
 
 def _status(status: int) -> str:

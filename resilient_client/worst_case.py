@@ -9,7 +9,7 @@ from typing import Final, Literal
 from resilient_client.pipeline.retry import backoff
 from resilient_client.policy import Policy, Retry
 
-MOST_PARTS: Final = 41
+MOST_PARTS: Final = 21
 """Parts that are told one by one; a policy of hundreds of attempts is told in sum."""
 
 
@@ -37,7 +37,7 @@ class WorstCase:
         if self.seconds == inf:
             return f"{count}, and nothing bounds the time of one"
         parts = [number(span.seconds) for span in self.spans]
-        if len(parts) == MOST_PARTS:
+        if len(parts) >= MOST_PARTS:
             parts.append("...")
         return f"{count}, worst case {number(self.seconds)} s: {' + '.join(parts)}"
 

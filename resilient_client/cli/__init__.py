@@ -1,1 +1,1 @@
-"""The command line: one resilient call, the paired server in the foreground, and an incident to watch."""
+"""The command line: a resilient call, policy files checked and explained, the paired server, an incident to watch."""

@@ -10,7 +10,11 @@ import typer
 
 from resilient_client import __version__
 from resilient_client.cli.call import call
+from resilient_client.cli.check import check
 from resilient_client.cli.demo.command import demo
+from resilient_client.cli.explain import explain
+from resilient_client.cli.init import init
+from resilient_client.cli.schema import schema
 from resilient_client.cli.serve import serve
 
 PROGRAM = "resilient-client"
@@ -20,15 +24,13 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name=PROGRAM,
-    add_completion=False,
     # Plain help and plain errors, the same on a terminal and in a pipe.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(call)
-app.command()(serve)
-app.command()(demo)
+for command in (call, check, explain, init, schema, serve, demo):
+    app.command()(command)
 
 
 def _version(wanted: bool) -> None:

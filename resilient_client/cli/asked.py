@@ -13,28 +13,52 @@ from resilient_client.policy import Policy, Retry, Timeouts
 from resilient_client.redact import redact_url
 
 
-def policy_for(bounds: Mapping[str, float | None], max_attempts: int, redirects: int) -> Policy:
+def positionals(target: list[str], *, from_file: bool) -> list[str]:
+    """Return the arguments of a call once their number is right."""
+    wanted, other = "METHOD URL", "--policies FILE CLIENT METHOD PATH"
+    if from_file:
+        wanted, other = "CLIENT METHOD PATH", "call METHOD URL without --policies"
+    if len(target) != len(wanted.split()):
+        given = f"{len(target) or 'nothing'} {'was' if len(target) < 2 else 'were'} given"
+        raise wrong(wanted, f"{given}; write {wanted}, or {other}")
+    return target
+
+
+def policy_for(bounds: Mapping[str, float | None], max_attempts: int | None, redirects: int | None) -> Policy:
     """Return the policy of a call that is the only one of its process.
 
     Breaker, bulkhead and retry budget judge many calls; here the number of attempts that was asked for is what counts.
     """
-    given: Any = {name: value for name, value in bounds.items() if value is not None}
+    given: Any = _given(bounds)
+    attempts: Any = _given({"max_attempts": max_attempts})
     return Policy(
         timeouts=Timeouts(**given),
-        retry=Retry(max_attempts=max_attempts, budget=None),
+        retry=Retry(**attempts, budget=None),
         breaker=None,
         bulkhead=None,
-        redirects=redirects,
+        redirects=redirects or 0,
     )
 
 
-def verify_for(cacert: str | None, *, insecure: bool) -> bool | str:
-    """Return what certificates are checked against."""
-    if cacert is None:
-        return not insecure
-    if insecure:
+def overrides_for(
+    bounds: Mapping[str, float | None], max_attempts: int | None, redirects: int | None
+) -> dict[str, Any]:
+    """Return what stands above a policy file, in its form: only what was given."""
+    retry = _given({"max_attempts": max_attempts})
+    tables = {"timeouts": _given(bounds) or None, "retry": retry or None, "redirects": redirects}
+    return _given(tables)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def way_for(*, proxy: str | None, uds: str | None, cacert: str | None, insecure: bool, http2: bool) -> dict[str, Any]:
+    """Return the options of a client that say how it gets to a server: only what was given."""
+    if insecure and cacert is not None:
         raise wrong("--cacert", "--insecure was given too, and nothing would be checked")
-    return cacert
+    verify = False if insecure else cacert
+    return _given({"proxy": proxy, "uds": uds, "verify": verify, "http2": http2 or None})
 
 
 def check_url(url: str) -> None:

@@ -7,8 +7,21 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-Method: TypeAlias = Annotated[str, typer.Argument(help="GET, POST, ...", show_default=False)]
-Url: TypeAlias = Annotated[str, typer.Argument(help="Where to, in full: http://... or https://...", show_default=False)]
+from resilient_client.cli.completion import clients_of_call
+
+Target: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="METHOD URL",
+        help="GET, POST, ...; where to, in full: http://... or https://.... With --policies: CLIENT METHOD PATH.",
+        show_default=False,
+        autocompletion=clients_of_call,
+    ),
+]
+Policies: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--policies", metavar="FILE", help="Call as a client of this policy file: CLIENT METHOD PATH."),
+]
 
 Header: TypeAlias = Annotated[
     list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header field; repeatable.")
@@ -39,9 +52,12 @@ Connect: TypeAlias = Annotated[
     float | None, typer.Option("--connect", metavar="SECONDS", help="Bound on one connection; by default 2.")
 ]
 MaxAttempts: TypeAlias = Annotated[
-    int, typer.Option("--max-attempts", metavar="N", help="How often to send at most, the first time included.")
+    int | None,
+    typer.Option("--max-attempts", metavar="N", help="How often to send at most, the first included; by default 3."),
 ]
-Redirects: TypeAlias = Annotated[int, typer.Option("--redirects", metavar="N", help="Redirects to follow, at most 10.")]
+Redirects: TypeAlias = Annotated[
+    int | None, typer.Option("--redirects", metavar="N", help="Redirects to follow, at most 10; by default none.")
+]
 
 Insecure: TypeAlias = Annotated[bool, typer.Option("--insecure", help="Do not check certificates.")]
 CaCert: TypeAlias = Annotated[

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,12 +15,10 @@ from typing import Any, Final
 import typer
 
 from resilient_client import decoding
+from resilient_client.cli.terminal import coloured, safe
 from resilient_client.headers import Headers
 from resilient_client.redact import redact_header, redact_url
 from resilient_client.result import Failure, Result
-
-CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
-"""What a server could steer a terminal with, as something to read."""
 
 LEVELS: Final = 100
 """JSON nested deeper is not indented: a few kilobytes of it would become gigabytes of spaces."""
@@ -33,13 +30,13 @@ LEVELS: Final = 100
 def show(result: Result[Any], output: Path | None) -> None:
     """Print the timeline, then the answer when there was one."""
     first, *rest = result.explain().splitlines()
-    _print(_coloured(first, typer.colors.GREEN if result else typer.colors.RED))
+    _print(coloured(first, typer.colors.GREEN if result else typer.colors.RED))
     for line in rest:
-        _print(_safe(line))
+        _print(safe(line))
     if result.status is not None and result.headers is not None:
         _print("")
         for line in _head(result.status, result.headers):
-            _print(_safe(line))
+            _print(safe(line))
     if not result.content:
         return
     _print("")
@@ -62,9 +59,9 @@ def _show_body(content: bytes, headers: Headers | None) -> None:
     media_type = headers.get("content-type") if headers else None
     text = text_of(content, media_type)
     if text is not None:
-        _print(_safe(pretty(text)))
+        _print(safe(pretty(text)))
     elif sys.stdout.isatty():
-        _print(f"{len(content)} bytes of {_safe(media_type or 'unknown type')}")
+        _print(f"{len(content)} bytes of {safe(media_type or 'unknown type')}")
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
@@ -94,16 +91,6 @@ def _shallow(value: Any, levels: int) -> bool:
         return True
     children = value.values() if isinstance(value, dict) else value
     return levels > 0 and all(_shallow(child, levels - 1) for child in children)
-
-
-def _safe(text: str) -> str:
-    """Return `text` so that it cannot steer a terminal; in a pipe every character counts."""
-    return text.replace("\r\n", "\n").translate(CONTROLS) if sys.stdout.isatty() else text
-
-
-def _coloured(text: str, colour: str) -> str:
-    plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return _safe(text) if plain else typer.style(_safe(text), fg=colour)
 
 
 def _print(line: str) -> None:

@@ -34,3 +34,14 @@ def read_file(path: str, option: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as problem:
         raise wrong(option, f"cannot read {path}: {why(problem)}") from None
+
+
+def write_file(path: Path, text: str, option: str, *, new: bool = False) -> None:
+    """Write `text` to `path`; a usage error when that cannot be, or when it has to be new and is not."""
+    try:
+        with path.open("x" if new else "w", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise wrong(option, f"{path} is there already; --force overwrites it") from None
+    except OSError as problem:
+        raise wrong(option, f"cannot write {path}: {why(problem)}") from None

@@ -81,7 +81,8 @@ def _read_headers(value: Any) -> dict[str, str]:
 def _read_proxy(value: Any) -> str:
     if not _is_text(value):
         raise ValueError("must be the URL of a proxy")
-    parse_proxy(references.blanked(value))
+    if not references.is_one(value):
+        parse_proxy(references.blanked(value))
     return str(value)
 
 
@@ -127,7 +128,7 @@ CLIENT_KEYS: Final[dict[str, tuple[Form, str]]] = {
                 ]
             },
         ),
-        "A client certificate: a path, or certificate, key and password.",
+        "A client certificate: a path, or certificate, key and password, which may be ${NAME}.",
     ),
     "proxy": (
         Form(_read_proxy, _kept, "the URL of a proxy", {"type": "string", "pattern": "^[a-z0-9]+://"}, True),

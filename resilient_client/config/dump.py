@@ -20,28 +20,33 @@ def document_of(clients: Mapping[str, ClientSettings]) -> dict[str, Any]:
 
 def _client(settings: ClientSettings) -> dict[str, Any]:
     table = {key: list(value) if isinstance(value, tuple) else value for key, value in settings.options.items()}
-    table |= _tables({key: found.value for key, found in settings.merged.items() if key[0] not in CLIENT_KEYS})
+    table |= _tables(_given(settings.merged, settings.policy))
     if settings.routes:
         table["routes"] = [_route(settings, one) for one in settings.routes]
     return table
 
 
-def _route(settings: ClientSettings, route: RouteSettings) -> dict[str, Any]:
-    return {"match": str(route.route), **_tables(_difference(settings.merged, route.merged, route.policy))}
-
-
-def _difference(below: Merged, above: Merged, policy: Policy) -> dict[Key, Any]:
-    """Return what `above` says otherwise than `below`; a value that it has lost is written with what holds instead."""
-    differs = {
-        key: found.value
-        for key, found in above.items()
-        if key[0] not in CLIENT_KEYS and (key not in below or below[key].value != found.value)
+def _given(merged: Merged, policy: Policy) -> dict[Key, Any]:
+    """Return the values that were given; a time that gave way to a shorter total as it is now."""
+    return {
+        key: getattr(policy.timeouts, key[1]) if key[:-1] == ("timeouts",) else found.value
+        for key, found in merged.items()
+        if key[0] not in CLIENT_KEYS
     }
-    for key, found in below.items():
-        if key not in above and key[0] not in CLIENT_KEYS:
-            holds = _holding(policy, key)
-            if holds is not None and not (holds[0] == found.value == ON):
-                differs[key] = holds[0]
+
+
+def _route(settings: ClientSettings, route: RouteSettings) -> dict[str, Any]:
+    return {"match": str(route.route), **_tables(_difference(settings, route))}
+
+
+def _difference(settings: ClientSettings, route: RouteSettings) -> dict[Key, Any]:
+    """Return what a route says otherwise than its client; a value that it has lost is written with what holds."""
+    below, above = _given(settings.merged, settings.policy), _given(route.merged, route.policy)
+    differs = {key: value for key, value in above.items() if key not in below or below[key] != value}
+    for key, value in below.items():
+        holds = None if key in above else _holding(route.policy, key)
+        if holds is not None and not (holds[0] == value == ON):
+            differs[key] = holds[0]
     return differs
 
 

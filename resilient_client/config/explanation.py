@@ -102,9 +102,8 @@ def _values(merged: Merged, policy: Policy) -> Iterator[Row]:
 
 def _source(merged: Merged, key: Key, value: Any) -> str:
     found = merged.get(key)
-    if found is not None:
-        return str(found.origin)
-    return "default, shrunk to fit total" if isinstance(value, Default) and value != value.original else "default"
+    shrunk = ", shrunk to fit total" if isinstance(value, Default) and value != value.original else ""
+    return f"{'default' if found is None else found.origin}{shrunk}"
 
 
 # In words.

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from resilient_client.config.forms import OFF, form_of
 from resilient_client.config.report import dotted
-from resilient_client.policy import Policy, policy_keys
+from resilient_client.policy import Default, Policy, policy_keys
 from resilient_client.rules import Part
 
 Kind = Literal["preset", "client", "route", "environment", "argument"]
@@ -26,6 +26,16 @@ ON: Final = "on"
 """Stands at the key of a table that is there; its values stand below it."""
 
 
+TABLES: Final = frozenset(
+    (
+        ("headers",),
+        *((one.name,) for one in fields(Policy) if isinstance(one.metadata["rule"], Part)),
+        ("retry", "budget"),
+    )
+)
+"""The keys of what is a table, and may be off or on."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
     """Validated values of one place, only those that were given."""
@@ -35,6 +45,16 @@ class Layer:
     values: Mapping[str, Any]
     at: tuple[str | int, ...]
     where: Callable[[tuple[str | int, ...]], str]
+    opens: frozenset[Key] | None = None
+    """The tables that it switches on when they are off below; None: all that it has values for."""
+
+    def adds_in_vain(self, merged: Merged, key: Key) -> bool:
+        """Return whether it only adds to a table at `key` that is off, and means to leave it so."""
+        return self.opens is not None and any(
+            merged[table].value is None
+            for table in (key[:length] for length in range(1, len(key) + 1))
+            if table in merged and table not in self.opens and table in TABLES
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +100,9 @@ def merge(layers: Iterable[Layer]) -> Merged:
     merged: Merged = {}
     for layer in layers:
         for key, value in _flat(layer.values):
-            if value in (ON, None) and _is_table(key):
+            if layer.adds_in_vain(merged, key) and value is not None:
+                continue
+            if value in (ON, None) and key in TABLES:
                 _turn(merged, key, Found(value, Origin(layer, key)))
             else:
                 _replace_same_header(merged, key)
@@ -98,19 +120,6 @@ def _flat(values: Mapping[str, Any], above: Key = ()) -> Iterator[tuple[Key, Any
             yield from _flat(value, key)
         else:
             yield key, value
-
-
-_TABLES: Final = frozenset(
-    (
-        ("headers",),
-        *((one.name,) for one in fields(Policy) if isinstance(one.metadata["rule"], Part)),
-        ("retry", "budget"),
-    )
-)
-
-
-def _is_table(key: Key) -> bool:
-    return key in _TABLES
 
 
 def _turn(merged: Merged, key: Key, found: Found) -> None:
@@ -152,8 +161,19 @@ def _arguments(kind: type, merged: Merged, above: Key) -> dict[str, Any]:
         if found.value == ON and isinstance(rule, Part):
             arguments[one.name] = part_of(merged, key, rule.kind)
         else:
-            arguments[one.name] = found.value
+            arguments[one.name] = Default(float(found.value)) if _gives_way(merged, key) else found.value
     return arguments
+
+
+def _gives_way(merged: Merged, key: Key) -> bool:
+    """Return whether a time is a preset's and `total` is not: then it shrinks to fit, as a default does."""
+    total, found = merged.get(("timeouts", "total")), merged[key]
+    return (
+        key[0] == "timeouts"
+        and total is not None
+        and isinstance(found.value, float)
+        and found.origin.layer.kind == "preset" != total.origin.layer.kind
+    )
 
 
 def as_written(key: Key, value: Any) -> Any:

@@ -18,15 +18,16 @@ from resilient_client.base_client import BaseClient
 from resilient_client.client import Client
 from resilient_client.config.dump import document_of
 from resilient_client.config.explanation import Explanation, explained
-from resilient_client.config.references import Referring, referring
+from resilient_client.config.references import referring, resolved
 from resilient_client.config.report import did_you_mean
 from resilient_client.config.resolve import ClientSettings, Resolver
 from resilient_client.config.sources import Source, locate, read
 from resilient_client.errors import ConfigError
-from resilient_client.events import ConfigReloaded, ConfigReloadFailed, Listener, tell
+from resilient_client.events import ConfigReloaded, ConfigReloadFailed, Listener, checked_listeners, tell
 from resilient_client.pipeline import Kernels
 from resilient_client.policy import Policy
 from resilient_client.routing import RouteTable
+from resilient_client.telemetry import of_configuration
 
 if TYPE_CHECKING:
     from resilient_client.config.watching import Watch
@@ -70,7 +71,7 @@ class Policies:
     def __init__(self, source: Source, environment: Mapping[str, str] | None, listeners: tuple[Listener, ...]) -> None:
         self._environment = os.environ if environment is None else environment
         self._source = locate(source, self._environment)
-        self._listeners = listeners
+        self._heard = of_configuration(checked_listeners(listeners))
         self._lock = threading.RLock()
         self._made: list[Made] = []
         self._kernels: dict[str, Kernels] = {}
@@ -136,8 +137,9 @@ class Policies:
         if made.code.get("transport") is not None or made.code.get("wire") is not None:
             options = {key: value for key, value in options.items() if key not in OF_THE_WIRE}
         if "proxy" in options:
-            proxy = referring(options["proxy"], self._environment)
-            options["proxy"] = proxy() if isinstance(proxy, Referring) else proxy
+            options["proxy"] = resolved(options["proxy"], self._environment)
+        if isinstance(options.get("cert"), tuple):
+            options["cert"] = tuple(resolved(part, self._environment) for part in options["cert"])
         headers = [(name, referring(text, self._environment)) for name, text in options.pop("headers", {}).items()]
         given = made.code.get("headers")
         pairs = list(given.items() if isinstance(given, Mapping) else given or ())
@@ -155,9 +157,23 @@ class Policies:
         found = _match(settings, method, path)
         return settings.policy if found is None else found.policy
 
-    def explain(self, name: str, method: str | None = None, path: str | None = None) -> Explanation:
-        """Return the effective values of a client, or of its calls to `path`, each with where it came from."""
-        settings = self._settings(name)
+    def explain(
+        self,
+        name: str,
+        method: str | None = None,
+        path: str | None = None,
+        *,
+        changes: Mapping[str, Any] | None = None,
+    ) -> Explanation:
+        """Return the effective values of a client, or of its calls to `path`, each with where it came from.
+
+        changes: values in the form of the file, such as `{"timeouts": {"total": "2s"}}`, to see what they would do on
+        top of file and environment. Raises `ConfigError` for a name that the file does not have and for wrong changes.
+        """
+        with self._lock:
+            settings = self._settings(name)
+            if changes:
+                settings = self._now.resolver.with_argument(name, changes)
         return explained(settings, _match(settings, method, path))
 
     def dump(self) -> dict[str, Any]:
@@ -191,19 +207,16 @@ class Policies:
             with self._lock:
                 changed = self._replace(self._read())
         except ConfigError as error:
-            tell(self._listeners, ConfigReloadFailed(self.source, error))
+            tell(self._heard, ConfigReloadFailed(self.source, error))
             raise
-        tell(self._listeners, ConfigReloaded(self.source, changed))
+        tell(self._heard, ConfigReloaded(self.source, changed))
         return changed
 
     def _replace(self, snapshot: Snapshot) -> tuple[str, ...]:
         alive = [(one, client) for one in self._made if (client := one.client()) is not None]
         coming = [(one, client, self._coming(one, snapshot)) for one, client in alive]
-        ready = [
-            (one, client, settings, self._prepared(one, client, settings))
-            for one, client, settings in coming
-            if settings != one.before
-        ]
+        prepared = [(one, client, settings, self._prepared(one, client, settings)) for one, client, settings in coming]
+        ready = [(one, client, settings, go_over) for one, client, settings, go_over in prepared if go_over is not None]
         for kernels, before, after in _successions(ready):
             kernels.succeed(before, after)
         for one, _, settings, go_over in ready:
@@ -221,7 +234,7 @@ class Policies:
             return snapshot.resolver.with_argument(made.name, made.argument)
         return snapshot.clients[made.name]
 
-    def _prepared(self, made: Made, client: BaseClient, settings: ClientSettings) -> Callable[[], None]:
+    def _prepared(self, made: Made, client: BaseClient, settings: ClientSettings) -> Callable[[], None] | None:
         options = self._options(made, settings, asynchronous=isinstance(client, AsyncClient))
         return client._prepare(options)  # noqa: SLF001 - the two are made for each other
 

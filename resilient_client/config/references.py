@@ -31,6 +31,11 @@ def blanked(text: str) -> str:
     return _PIECE.sub(lambda found: "${" if found[1] is None else "x", text)
 
 
+def is_one(text: str) -> bool:
+    """Return whether `text` is a reference and nothing else."""
+    return bool(_PIECE.fullmatch(text)) and len(names_in(text)) == 1
+
+
 class Referring:
     """A text with references, resolved when it is asked for; its repr shows the references."""
 
@@ -65,3 +70,8 @@ class Referring:
 def referring(text: str, environment: Mapping[str, str]) -> str | Referring:
     """Return `text`, as something to be asked when it has references."""
     return Referring(text, environment) if _PIECE.search(text) else text
+
+
+def resolved(text: str, environment: Mapping[str, str]) -> str:
+    """Return `text` with its references resolved now; raises `ConfigError` when a variable is not set."""
+    return Referring(text, environment)()

@@ -15,7 +15,7 @@ from resilient_client.config.client_keys import CLIENT_KEYS
 from resilient_client.config.crosschecks import contradictions, never_open
 from resilient_client.config.environment import overrides_of
 from resilient_client.config.forms import shown
-from resilient_client.config.layers import BUILT_IN, ON, Found, Layer, Merged, merge, policy_of
+from resilient_client.config.layers import BUILT_IN, ON, Found, Key, Layer, Merged, merge, policy_of
 from resilient_client.config.pruning import without
 from resilient_client.config.references import names_in
 from resilient_client.config.report import Path, did_you_mean, dotted, of_validation, raise_if_any
@@ -125,6 +125,11 @@ class Resolver:
         value = "" if found is None else shown(found)
         self._problems.append(Problem(self._document.where(path), dotted(path), said, value))
 
+    def _environment(self, values: Mapping[str, Any], at: Path) -> Layer:
+        """Return what variables say: one that sets a single key leaves a table off that is off."""
+        whole = {tuple(map(str, path[len(at) :])) for path in self._overrides.variables if path[: len(at)] == at}
+        return Layer("environment", "", values, at, self._overrides.where, frozenset(whole))
+
     # Presets.
 
     def _lineage(self, name: str, asked: Path) -> list[Layer]:
@@ -155,7 +160,7 @@ class Resolver:
 
     def _preset(self, name: str, asked: Path) -> tuple[list[Layer] | None, str | None]:
         above = self._above.get("presets", {}).get(name)
-        over = [Layer("environment", "", above, ("presets", name), self._overrides.where)] if above else []
+        over = [self._environment(above, ("presets", name))] if above else []
         if name in self._presets and name not in built_in():
             values = self._presets[name]
             layer = Layer("preset", name, values, ("presets", name), self._document.where)
@@ -174,12 +179,13 @@ class Resolver:
         at: Path = ("clients", name)
         values = self._clients[name]
         above = self._above.get("clients", {}).get(name)
-        top = [Layer("environment", "", above, at, self._overrides.where)] if above else []
+        top = [self._environment(above, at)] if above else []
         top += [argument] if argument is not None else []
         extends = next((one.values["extends"] for one in reversed(top) if "extends" in one.values), None)
         base = self._lineage(extends or values.get("extends", STANDARD), (*at, "extends"))
         base = [*base, Layer("client", name, values, at, self._document.where)]
         merged = merge([*base, *top])
+        self._say_in_vain(name, merged)
         self._problems += _check_client(merged, from_file=bool(self._document.label))
         sound = self._sound(merged)
         routes = tuple(self._routes(at, values.get("routes", []), base, top))
@@ -188,6 +194,15 @@ class Resolver:
         policy = policy_of(merged)
         self._problems += never_open([(merged, policy), *((one.merged, one.policy) for one in routes)])
         return ClientSettings(name, policy, routes, _options(merged), merged)
+
+    def _say_in_vain(self, name: str, merged: Merged) -> None:
+        """Note variables for something that is off: they would be without effect, and nobody would know."""
+        for path, variable in self._overrides.variables.items():
+            key = tuple(map(str, path[2:]))
+            table = next((merged[key[:n]] for n in range(1, len(key)) if off(merged.get(key[:n]))), None)
+            if path[:2] == ("clients", name) and table is not None:
+                said = f'"{key[0]}" is off here ({table.origin}); switch it on in the file, or set the table as a whole'
+                self._problems.append(Problem(variable, dotted(path), said))
 
     def _sound(self, merged: Merged) -> bool:
         """Return whether values go together; what does not goes on record."""
@@ -233,9 +248,14 @@ def _options(merged: Merged) -> dict[str, Any]:
     return options
 
 
+def off(found: Found | None) -> bool:
+    """Return whether what was found is a table that is off."""
+    return found is not None and found.value is None
+
+
 def _check_client(merged: Merged, *, from_file: bool) -> Iterator[Problem]:
     for key, found in merged.items():
-        if from_file and key[0] == "headers" and len(key) == 2 and _is_open_secret(key[1], found):
+        if from_file and _is_open_secret(key, found):
             yield Problem(
                 found.origin.place,
                 found.origin.path,
@@ -244,6 +264,14 @@ def _check_client(merged: Merged, *, from_file: bool) -> Iterator[Problem]:
             )
 
 
-def _is_open_secret(name: str, found: Found) -> bool:
-    in_file = found.origin.layer.kind in {"client", "preset"}
-    return in_file and name.lower() in SECRET_HEADERS and found.value != ON and not names_in(found.value)
+def _is_open_secret(key: Key, found: Found) -> bool:
+    """Return whether a value of the file is a credential as it stands."""
+    value = found.value
+    if found.origin.layer.kind == "environment" or value == ON:
+        return False
+    if key[0] == "headers":
+        return key[1].lower() in SECRET_HEADERS and not names_in(value)
+    if key[0] == "proxy":
+        user, at, _ = value.partition("://")[2].rpartition("@")
+        return bool(at) and ":" in user and not names_in(user)
+    return key[0] == "cert" and not isinstance(value, str) and len(value) == 3 and not names_in(value[2])

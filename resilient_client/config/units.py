@@ -34,6 +34,8 @@ def _instead(text: str) -> str:
     if fraction:
         whole = float(fraction[1]) * MILLISECONDS[fraction[2]]
         return f'; write whole numbers, as in "{format_duration(round(whole) / 1000)}"'
+    if text.strip().isdecimal():
+        return f'; did you mean "{text.strip()}s"?'
     plain = re.fullmatch(r"([0-9]{1,5})(h|m|s|ms)[a-z]*", text.replace(" ", "").lower())
     return f'; did you mean "{plain[1]}{plain[2]}"?' if plain else ""
 

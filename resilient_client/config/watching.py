@@ -1,4 +1,4 @@
-"""Watch a policy file and read it again when it changes: by the system's events, and by a look every few seconds.
+"""Watch a policy file and read it again when it changes: by the system's events, and by a look every second.
 
 What is watched are directories, never the file itself: editors replace a file by renaming another one over it, and
 Kubernetes swaps a symbolic link two levels up. The look makes up for file systems that tell nothing.
@@ -20,14 +20,14 @@ from resilient_client.events import log
 if TYPE_CHECKING:
     from resilient_client.config.policies import Policies
 
-LOOK_EVERY: Final = 5.0
+LOOK_EVERY: Final = 1.0
 """Seconds between two looks at the file when no event came."""
 
 SETTLE: Final = 50
 """Milliseconds without another change before the file is read: whoever writes it should be done."""
 
 GONE_FOR: Final = 1.0
-"""Seconds a file may be away, while it is being replaced, before that is told."""
+"""Seconds a file may be away or empty, while it is being replaced or written, before that is told."""
 
 
 class Watch:
@@ -82,7 +82,7 @@ class Watch:
             recursive=False,
             step=SETTLE,
             stop_event=self._stopped,
-            rust_timeout=int(min(self._look_every, GONE_FOR) * 1000),
+            rust_timeout=int(self._look_every * 1000),
             yield_on_timeout=True,
             raise_interrupt=False,
         )
@@ -108,14 +108,23 @@ class Watch:
         return found
 
     def _content(self) -> bytes | None:
-        """Return what stands for the file's content; None while there is no file."""
+        """Return what stands for the file's content; None while there is no file, or an empty one."""
         try:
-            return hashlib.sha256(self._path.read_bytes()).digest()
+            return hashlib.sha256(content).digest() if (content := self._path.read_bytes()).strip() else None
         except OSError:
             return None
 
-    def _look(self) -> None:
+    def _settled(self) -> bytes | None:
+        """Return the content once two readings agree: a file that is written in place may be read half-way."""
         content = self._content()
+        while content != self._seen and not self._stopped.wait(SETTLE / 1000):
+            before, content = content, self._content()
+            if content == before:
+                break
+        return content
+
+    def _look(self) -> None:
+        content = self._settled()
         if content is None and not self._gone_too_long():
             return
         if content is not None:

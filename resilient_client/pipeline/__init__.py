@@ -14,22 +14,24 @@ from resilient_client.pipeline.bulkhead import bulkhead_layer
 from resilient_client.pipeline.call import Call, Handler
 from resilient_client.pipeline.deadline import deadline_layer
 from resilient_client.pipeline.kernels import Kernels
+from resilient_client.pipeline.observe import Pipeline, observe_layer
 from resilient_client.pipeline.retry import retry_layer
 from resilient_client.policy import Policy, Retry
 
 if TYPE_CHECKING:
     from resilient_client.backends import Backend
 
-__all__ = ["Call", "Handler", "Kernels", "assemble"]
+__all__ = ["Call", "Handler", "Kernels", "Pipeline", "assemble"]
 
 ONCE: Final = Retry(max_attempts=1, budget=None)
 """What `retry=None` means: the first attempt is the last."""
 
 
-def assemble(policy: Policy, kernels: Kernels, backend: Backend, send: Send) -> Handler:
+def assemble(policy: Policy, kernels: Kernels, backend: Backend, send: Send) -> Pipeline:
     """Return the pipeline of `policy`, read here from the inside out; the reasons are read from the outside in.
 
-    deadline   outermost: one budget over queueing, connecting, attempts, backoff and body.
+    observe    outermost: makes the result, and tells of it and of everything below exactly once.
+    deadline   one budget over queueing, connecting, attempts, backoff and body.
     retry      each attempt passes everything below anew, with deadline and retry budget in hand.
     bulkhead   a permit is held only on the wire, never during backoff; waiting for it costs the deadline, and a
                refusal is neither retried nor a failure of the dependency.
@@ -46,4 +48,5 @@ def assemble(policy: Policy, kernels: Kernels, backend: Backend, send: Send) -> 
     if policy.bulkhead is not None:
         handler = bulkhead_layer(handler, kernels.permits(policy.bulkhead), backend)
     handler = retry_layer(handler, retry, budget, backend)
-    return deadline_layer(handler, backend.now)
+    handler = deadline_layer(handler, backend.now)
+    return observe_layer(handler, backend.now)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
+from resilient_client.events import CircuitCounted, Rejected
 from resilient_client.exchange import Outcome
 from resilient_client.pipeline.circuit import Rejection
 from resilient_client.pipeline.circuits import Circuits
@@ -26,6 +27,13 @@ SAYS_NOTHING: Final = frozenset(
     (FailureKind.POOL_TIMEOUT, FailureKind.LOCAL, FailureKind.BLOCKED, FailureKind.BULKHEAD_FULL)
 )
 """What happened on this side and tells nothing about the dependency."""
+
+
+COUNTED_AS: Final[dict[bool | None, Literal["success", "failure", "ignored"]]] = {
+    False: "success",
+    True: "failure",
+    None: "ignored",
+}
 
 
 def failed(outcome: Outcome) -> bool | None:
@@ -59,6 +67,7 @@ def breaker_layer(proceed: Handler, circuits: Circuits, clock: Callable[[], floa
         admission = circuit.admit(started)
         if isinstance(admission, Rejection):
             call.stopped = StopReason.REJECTED
+            _tell_rejection(call, circuit.key, admission)
             return Outcome(FailureKind.CIRCUIT_OPEN, admission.message, sent=False, retry_after=admission.retry_after)
         verdict: bool | None = None
         outcome: Outcome | None = None
@@ -69,7 +78,17 @@ def breaker_layer(proceed: Handler, circuits: Circuits, clock: Callable[[], floa
         finally:
             now = clock()
             circuit.record(admission, verdict, now - started, now)
+            if CircuitCounted in call.heard:
+                call.tell(CircuitCounted(call.info, circuit.key, COUNTED_AS[verdict]))
             if outcome is not None and verdict:
                 outcome.shut_for = circuit.shut_for(now)
 
     return through_breaker
+
+
+def _tell_rejection(call: Call, key: str, rejection: Rejection) -> None:
+    if Rejected in call.heard:
+        kind = FailureKind.CIRCUIT_OPEN
+        call.tell(Rejected(call.info, kind, key, rejection.message, rejection.retry_after))
+    if CircuitCounted in call.heard:
+        call.tell(CircuitCounted(call.info, key, "rejected"))

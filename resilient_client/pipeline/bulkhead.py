@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from resilient_client.events import PermitAwaited, Rejected
 from resilient_client.exchange import Outcome
 from resilient_client.result import FailureKind, StopReason
 
@@ -152,7 +153,10 @@ def bulkhead_layer(proceed: Handler, permits: Permits, backend: Backend) -> Hand
         assert permit.waker is not None  # noqa: S101 - a queued permit has one
         await backend.wait(permit.waker, until)
         call.queued = backend.now() - asked
-        if permits.holds(permit):
+        admitted = permits.holds(permit)
+        if PermitAwaited in call.heard:
+            call.tell(PermitAwaited(call.info, call.queued, admitted))
+        if admitted:
             return None
         if until == call.deadline:
             return Outcome(
@@ -165,4 +169,7 @@ def bulkhead_layer(proceed: Handler, permits: Permits, backend: Backend) -> Hand
 
 def _refusal(call: Call, why: str) -> Outcome:
     call.stopped = StopReason.REJECTED
-    return Outcome(FailureKind.BULKHEAD_FULL, f"the bulkhead of {call.client} is full: {why}", sent=False)
+    message = f"the bulkhead of {call.client} is full: {why}"
+    if Rejected in call.heard:
+        call.tell(Rejected(call.info, FailureKind.BULKHEAD_FULL, call.client, message, None))
+    return Outcome(FailureKind.BULKHEAD_FULL, message, sent=False)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from resilient_client.events import NOBODY, AttemptEnded, CallInfo, Event, Heard, tell
 from resilient_client.exchange import Outcome
+from resilient_client.redact import redact_url
 from resilient_client.result import Attempt, Failure, Result, StopReason, Success
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ class Call:
     sent: bool = False
     mark: float = 0.0
     queued: float = 0.0
+    heard: Heard = field(default_factory=lambda: NOBODY)
+    exchanges: int = 0
+    told: CallInfo | None = None
 
     @property
     def repeatable(self) -> bool:
@@ -47,20 +52,34 @@ class Call:
     def record(self, outcome: Outcome, now: float) -> None:
         """Close the attempt that began at the last mark."""
         self.sent = self.sent or outcome.sent
-        self.attempts.append(
-            Attempt(
-                len(self.attempts) + 1,
-                self.mark - self.started,
-                now - self.mark,
-                outcome.kind,
-                outcome.status,
-                outcome.reused,
-                0.0,
-                self.queued,
-            )
+        attempt = Attempt(
+            len(self.attempts) + 1,
+            self.mark - self.started,
+            now - self.mark,
+            outcome.kind,
+            outcome.status,
+            outcome.reused,
+            0.0,
+            self.queued,
         )
+        self.attempts.append(attempt)
         self.mark = now
         self.queued = 0.0
+        if AttemptEnded in self.heard:
+            self.tell(AttemptEnded(self.info, attempt))
+
+    @property
+    def info(self) -> CallInfo:
+        """The call as events know it; made when the first of them is."""
+        if self.told is None:
+            request, url = self.request, self.request.url
+            port = url.port or (443 if url.scheme == "https" else 80)
+            self.told = CallInfo(self.client, request.method, redact_url(str(url)), url.host, port, self.route)
+        return self.told
+
+    def tell(self, event: Event) -> None:
+        """Tell an event to those who hear it; ask `heard` before making one."""
+        tell(self.heard, event)
 
     def waited(self, now: float) -> None:
         """Note on the last attempt that the time since the mark was slept."""

@@ -19,6 +19,7 @@ Rules it keeps:
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -54,6 +55,17 @@ class Rejection(NamedTuple):
     retry_after: float | None
 
 
+class Change(NamedTuple):
+    """A change of state, with the counts of the window at that moment."""
+
+    circuit: str
+    before: str
+    after: str
+    calls: int
+    failures: int
+    open_for: float | None
+
+
 class Circuit:
     """One circuit: the kernel. Its clock and randomness are given; `admit`, then `record` what came of it."""
 
@@ -65,6 +77,7 @@ class Circuit:
         *,
         listeners: Iterable[pybreaker.CircuitBreakerListener] = (),
         storage: pybreaker.CircuitBreakerStorage | None = None,
+        on_change: Callable[[Change], None] | None = None,
     ) -> None:
         self.key = key
         self.settings = settings
@@ -72,6 +85,8 @@ class Circuit:
         self._lock = threading.Lock()
         self._window = Window(settings.window)
         self._relay = Relay(listeners)
+        self._on_change = on_change
+        self._changes: deque[Change] = deque()
         self._shared = storage is not None
         self._storage = storage or WindowStorage(self._window)
         self._machine = self._new_machine()
@@ -106,8 +121,7 @@ class Circuit:
             answer = self._admission if self._state == CLOSED else self._admit_not_closed_locked(now)
             if self._relay.listeners and isinstance(answer, Admission):
                 self._relay.admitted(self._machine)
-        if self._relay.listeners:
-            self._relay.tell()
+        self._tell()
         return answer
 
     def _admit_not_closed_locked(self, now: float) -> Admission | Rejection:
@@ -144,8 +158,7 @@ class Circuit:
                 return
             if failure is not None and self._relay.listeners:
                 self._relay.outcome(self._machine, Reported() if failure else None)
-        if self._relay.listeners:
-            self._relay.tell()
+        self._tell()
 
     def _record_closed_locked(self, failure: bool, seconds: float, now: float) -> None:
         settings, window = self.settings, self._window
@@ -173,20 +186,35 @@ class Circuit:
             if self._in_a_row >= self.settings.closes_after:
                 self._close_locked()
 
+    def _tell(self) -> None:
+        """Tell what changed, outside the lock, in order."""
+        if self._relay.listeners:
+            self._relay.tell()
+        while self._changes and self._on_change is not None:
+            try:
+                change = self._changes.popleft()
+            except IndexError:  # another thread told it
+                return
+            self._on_change(change)
+
     # Turning from one state to the next.
 
     def _open_locked(self, now: float) -> None:
         settings = self.settings
         length = min(settings.open_max, settings.open_for * 2.0 ** min(self._reopened, 60))
-        self._open_until = now + length * (1 - 0.1 * self._random())
-        self._turn_locked(OPEN)
+        length *= 1 - 0.1 * self._random()
+        self._open_until = now + length
+        self._turn_locked(OPEN, length)
 
     def _close_locked(self) -> None:
         self._reopened = 0
-        self._window.clear()
         self._turn_locked(CLOSED)
+        self._window.clear()
 
-    def _turn_locked(self, state: str) -> None:
+    def _turn_locked(self, state: str, open_for: float | None = None) -> None:
+        if self._on_change is not None and state != self._state:
+            window = self._window
+            self._changes.append(Change(self.key, self._state, state, window.calls, window.failures, open_for))
         self._state = state
         self._epoch += 1
         self._admission = Admission(self._epoch, 0.0)
@@ -218,13 +246,13 @@ class Circuit:
         """Reject every call until `close()`."""
         with self._lock:
             self._turn_locked(ISOLATED)
-        self._relay.tell()
+        self._tell()
 
     def close(self) -> None:
         """Close the circuit now, whatever its state, and forget what it counted."""
         with self._lock:
             self._close_locked()
-        self._relay.tell()
+        self._tell()
 
     @property
     def state(self) -> str:

@@ -11,10 +11,11 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from resilient_client.events import CircuitChanged, Listener, audience, tell
 from resilient_client.forking import Forkable, on_fork
 from resilient_client.pipeline.budget import Budget
 from resilient_client.pipeline.bulkhead import Permits
-from resilient_client.pipeline.circuit import Circuit
+from resilient_client.pipeline.circuit import Change, Circuit
 from resilient_client.pipeline.circuits import Circuits
 from resilient_client.policy import Breaker, Bulkhead, Policy, RetryBudget
 
@@ -55,6 +56,8 @@ class Kernels:
             raise TypeError(f"circuit_storage={circuit_storage!r}: give a function of a circuit's key")
         self._storage = circuit_storage
         self._random = randomness
+        self.name = ""
+        self._audience: dict[Listener, None] = {}
         self._lock = threading.Lock()
         self._circuits: dict[Breaker, Circuits] = {}
         self._permits: dict[Bulkhead, Permits] = {}
@@ -105,7 +108,19 @@ class Kernels:
 
     def _make_circuit(self, key: str, settings: Breaker) -> Circuit:
         storage = self._storage(key) if self._storage else None
-        return Circuit(key, settings, self._random, listeners=self._listeners, storage=storage)
+        return Circuit(
+            key, settings, self._random, listeners=self._listeners, storage=storage, on_change=self._tell_change
+        )
+
+    def join(self, name: str, listeners: Iterable[Listener]) -> None:
+        """Have `listeners` told of circuits that change; the first client to join gives the name."""
+        self.name = self.name or name
+        for listener in listeners:
+            self._audience.setdefault(listener)
+
+    def _tell_change(self, change: Change) -> None:
+        if self._audience:
+            tell(audience(list(self._audience)), CircuitChanged(self.name, *change))
 
     def after_fork(self) -> None:
         """In a forked child: new locks, and nothing held by threads that stayed in the parent."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from tenacity import Future, RetryCallState
 
+from resilient_client.events import RetryScheduled
 from resilient_client.pipeline.call import result_of
 from resilient_client.result import FailureKind, StopReason
 
@@ -154,6 +155,9 @@ def retry_layer(proceed: Handler, settings: Retry, budget: Budget | None, backen
             if isinstance(wait, StopReason):
                 call.stopped = wait
                 break
+            if RetryScheduled in call.heard:
+                call.info.retries += 1
+                call.tell(RetryScheduled(call.info, call.attempts[-1], wait))
             await backend.sleep(wait)
             call.waited(clock())
         if taken and budget is not None and outcome.kind is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from resilient_client.exchange import Exchanged, Outcome, WireError, expected
 from resilient_client.pipeline.attempt import with_deadline_header
+from resilient_client.pipeline.observe import Silent, exchanges_of
 from resilient_client.result import FailureKind
 from resilient_client.retry_after import retry_after
 from resilient_client.wire.classify import kind_of_status
@@ -15,9 +16,7 @@ from resilient_client.wire.redirects import is_redirect, next_request
 from resilient_client.wire.requests import with_host
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from resilient_client.exchange import Answer, Limits, Wire, WireRequest
+    from resilient_client.exchange import Answer, Limits, RawHeaders, Url, Wire, WireRequest
     from resilient_client.pipeline.attempt import Send
     from resilient_client.pipeline.call import Call
 
@@ -29,38 +28,71 @@ def send_over(wire: Wire) -> Send:
     """Return the innermost step of a pipeline over `wire`."""
 
     async def send(call: Call, request: WireRequest, limits: Limits, *, fresh: bool) -> Outcome:
+        told = exchanges_of(call, limits.clock)
+        outcome: Outcome | None = None
         try:
-            answer = await wire.send(request, limits, fresh=fresh, on_hop=_recorder(call, limits))
-            if call.policy.redirects and is_redirect(answer):
-                answer, request = await _follow(wire, call, request, answer, limits)
-        except WireError as error:
-            return Outcome.of_error(error)
-        return await _read(call, request, answer)
+            outcome = await _deliver(wire, call, request, limits, told, fresh=fresh)
+            return outcome
+        finally:
+            told.ended(outcome)
 
     return send
 
 
-def _recorder(call: Call, limits: Limits) -> Callable[[Exchanged], None]:
-    """Return what notes an answer on the way to the real one as an attempt of the call."""
+async def _deliver(
+    wire: Wire, call: Call, request: WireRequest, limits: Limits, told: Silent, *, fresh: bool
+) -> Outcome:
+    hops = Recorder(call, limits, told)
+    try:
+        answer = await _sent(wire, request, limits, hops, fresh=fresh)
+        if call.policy.redirects and is_redirect(answer):
+            answer, request = await _follow(wire, call, request, answer, limits, hops)
+    except WireError as error:
+        return Outcome.of_error(error)
+    return await _read(call, request, answer)
 
-    def on_hop(hop: Exchanged) -> None:
-        call.record(Outcome(None, status=hop.status, reused=hop.reused), limits.clock())
 
-    return on_hop
+async def _sent(wire: Wire, request: WireRequest, limits: Limits, hops: Recorder, *, fresh: bool) -> Answer:
+    """Send `request`; one with an auth flow is told of by the wire, which alone knows what the flow sends."""
+    if request.auth is None:
+        request = hops.told.begins(request)
+    answer = await wire.send(request, limits, fresh=fresh, hops=hops)
+    hops.told.answered(answer)
+    return answer
+
+
+class Recorder:
+    """Notes answers on the way to the real one as attempts of the call, and tells of them."""
+
+    __slots__ = ("_call", "_limits", "told")
+
+    def __init__(self, call: Call, limits: Limits, told: Silent) -> None:
+        self._call = call
+        self._limits = limits
+        self.told = told
+
+    def begins(self, method: str, url: Url) -> RawHeaders:
+        """Tell of a request of an auth flow."""
+        return self.told.next_begins(method, url)
+
+    def answered(self, hop: Exchanged) -> None:
+        """Record an answer that something follows."""
+        self.told.ended(hop)
+        self._call.record(Outcome(None, status=hop.status, reused=hop.reused), self._limits.clock())
 
 
 async def _follow(
-    wire: Wire, call: Call, request: WireRequest, answer: Answer, limits: Limits
+    wire: Wire, call: Call, request: WireRequest, answer: Answer, limits: Limits, hops: Recorder
 ) -> tuple[Answer, WireRequest]:
-    seen, on_hop = [request.url], _recorder(call, limits)
+    seen = [request.url]
     for _ in range(call.policy.redirects):
         await discard_body(answer)
-        on_hop(Exchanged(answer.status, answer.reused))
+        hops.answered(Exchanged(answer.status, answer.reused))
         request = with_host(next_request(request, answer, seen))
         request = with_deadline_header(request, call.policy.timeouts.header, call.deadline - limits.clock())
         seen.append(request.url)
         try:
-            answer = await wire.send(request, limits, fresh=False, on_hop=on_hop)
+            answer = await _sent(wire, request, limits, hops, fresh=False)
         except WireError as error:  # this hop may not have been sent, but the call's request was, and was answered
             error.sent, error.stale = True, False
             raise

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from resilient_client.exchange import Answer, Exchanged, Limits, RawHeaders, WireError, WireRequest
+from resilient_client.exchange import Answer, Exchanged, Hops, Limits, RawHeaders, WireError, WireRequest
 from resilient_client.headers import Headers
 from resilient_client.result import FailureKind
 from resilient_client.wire.auth_flows import AsyncioFlow, BlockingFlow, Flow, FlowFailed
@@ -27,7 +27,7 @@ from resilient_client.wire.sockets import Expired
 from resilient_client.wire.sockets.blocking import BlockingChunks
 from resilient_client.wire.sockets.nonblocking import AsyncChunks
 from resilient_client.wire.transports import BytesBody, TransportBody, cause_of, classified
-from resilient_client.wire.urls import httpx_url
+from resilient_client.wire.urls import httpx_url, parse_url
 
 if TYPE_CHECKING:
     from resilient_client.wire.sockets import ChunkSource
@@ -51,6 +51,19 @@ def _decoded(headers: RawHeaders) -> Headers:
     return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers])
 
 
+def _peer_of(extensions: Any) -> Callable[[], tuple[str, int] | None] | None:
+    """Return what asks a transport's response for the address it came from."""
+    network = extensions.get("network_stream")
+    if network is None:
+        return None
+
+    def ask() -> tuple[str, int] | None:
+        address = network.get_extra_info("server_addr")
+        return (address[0], address[1]) if isinstance(address, tuple) else None
+
+    return ask
+
+
 def _can_be_sent(request: httpx.Request) -> bool:
     """Return whether the body is still there: an iterator that was read for an earlier hop is not."""
     return not isinstance(request.stream, RequestStream) or request.stream.body.replayable
@@ -63,9 +76,7 @@ class HttpxWire(ABC):
         self._transport = transport
         self.ours = isinstance(getattr(transport, "_pool", None), Pool)
 
-    async def send(
-        self, request: WireRequest, limits: Limits, *, fresh: bool, on_hop: Callable[[Exchanged], None]
-    ) -> Answer:
+    async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:
         """Send `request`, through its auth flow when it has one; raises `WireError`."""
         try:
             if request.auth is None and self.ours and self.untouched():
@@ -73,7 +84,7 @@ class HttpxWire(ABC):
             outgoing = self._outgoing(request, limits, fresh=fresh)
             if request.auth is None:
                 return self._answer(await self.handle(outgoing, limits), limits)
-            return await self._authenticated(request.auth, outgoing, limits, on_hop)
+            return await self._authenticated(request.auth, outgoing, limits, hops)
         except Exception as problem:  # noqa: BLE001 - a transport may raise anything
             raise classified(problem, limits) from cause_of(problem)
 
@@ -84,7 +95,7 @@ class HttpxWire(ABC):
         status, headers, body = await pool.exchange(
             method, request.url, request.headers, request.body.chunks(), limits, fresh=fresh
         )
-        return Answer(status, _decoded(headers), body, body.reused, body.version)
+        return Answer(status, _decoded(headers), body, body.reused, body.version, body.peer)
 
     def _outgoing(self, request: WireRequest, limits: Limits, *, fresh: bool) -> httpx.Request:
         extensions: dict[str, Any] = {"timeout": _plain_timeouts(limits)}
@@ -104,24 +115,26 @@ class HttpxWire(ABC):
         extensions = response.extensions
         version = extensions.get("http_version", b"HTTP/1.1").decode("ascii", "replace")
         reused = extensions.get(REUSED, False)
-        return Answer(response.status_code, headers, TransportBody(self, response, limits), reused, version)
+        return Answer(
+            response.status_code, headers, TransportBody(self, response, limits), reused, version, _peer_of(extensions)
+        )
 
-    async def _authenticated(
-        self, auth: Any, request: httpx.Request, limits: Limits, on_hop: Callable[[Exchanged], None]
-    ) -> Answer:
+    async def _authenticated(self, auth: Any, request: httpx.Request, limits: Limits, hops: Hops) -> Answer:
         flow = self.flow(auth, request)
         answer: Answer | None = None
         try:
             following = await flow.start()
             while True:
                 following.extensions = {**following.extensions, **request.extensions}  # limits hold for all of them
+                for name, value in hops.begins(following.method, parse_url(str(following.url))):
+                    following.headers[name.decode("ascii")] = value.decode("latin-1")
                 answer = await self._hop(following, limits, first=answer is None)
                 shown = await self._shown(answer, following, whole=auth.requires_response_body)
                 after = await self._after(flow, shown)
                 if after is None or not _can_be_sent(after):
                     return answer
                 await discard_body(answer)
-                on_hop(Exchanged(answer.status, answer.reused))
+                hops.answered(Exchanged(answer.status, answer.reused))
                 following = after
         except BaseException:
             if answer is not None:

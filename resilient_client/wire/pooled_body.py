@@ -22,6 +22,11 @@ class PooledBody:
         self._key = key
         self._lease: Lease | None = lease
 
+    def peer(self) -> tuple[str, int] | None:
+        """Return the address of the other end; None for a unix socket."""
+        address = self.stream.info("server_addr")
+        return (address[0], address[1]) if isinstance(address, tuple) else None
+
     async def read(self) -> bytes:
         """Return the next bytes as they came, empty at the end; raises `WireError`."""
         lease = self._lease

@@ -387,3 +387,56 @@ def test_header_values_of_a_client_may_be_functions():
     client = world.client("a", headers={"X-Turn": lambda: next(asked)})
     assert dict(client.get("/").json()["headers"])["X-Turn"] == "two"
     assert dict(client.get("/", headers={"X-Turn": "mine"}).json()["headers"])["X-Turn"] == "mine"
+
+
+# What gives way.
+
+
+def test_times_of_a_preset_give_way_to_a_shorter_total_that_somebody_writes(policy_file):
+    policy_file.write('[clients.a]\nextends = "interactive"\ntimeouts = { total = "800ms" }\n')
+    timeouts = policy_file.load().policy("a").timeouts
+    assert (timeouts.connect, timeouts.attempt, timeouts.total) == (0.5, 0.8, 0.8)
+    assert "preset interactive (built in), shrunk to fit total" in str(policy_file.load().explain("a"))
+    shorter = policy_file.load(RESILIENT_CLIENT__CLIENTS__A__TIMEOUTS__TOTAL="300ms")
+    assert shorter.policy("a").timeouts == Timeouts(total=0.3)
+    assert load_policies(shorter.dump(), environment={}) == shorter
+
+
+def test_a_variable_for_one_key_does_not_switch_on_what_a_route_has_switched_off(policy_file):
+    policy_file.write('[clients.a]\n[[clients.a.routes]]\nmatch = "POST /charges"\nretry = "off"\n')
+    policies = policy_file.load(**{VARIABLE: "5"})
+    assert policies.policy("a").retry.max_attempts == 5
+    assert policies.policy("a", "POST", "/charges").retry is None
+    whole = policy_file.load(RESILIENT_CLIENT__CLIENTS__A__RETRY="{ max_attempts = 5 }")
+    assert whole.policy("a", "POST", "/charges").retry == Retry(max_attempts=5)
+
+
+def test_a_variable_for_one_key_of_what_is_off_is_a_mistake(policy_file):
+    policy_file.write('[clients.a]\nretry = "off"\n')
+    where, key, said = policy_file.mistake(**{VARIABLE: "5"})
+    assert (where, key) == (VARIABLE, "clients.a.retry.max_attempts")
+    assert '"retry" is off here (client a (' in said
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('proxy = "http://me:s3cret@proxy:3128"', "proxy"),
+        ('cert = ["client.pem", "client.key", "s3cret"]', "cert"),
+    ],
+)
+def test_a_password_in_a_file_is_refused_without_being_shown(policy_file, line, key):
+    policy_file.write(f"[clients.a]\n{line}\n")
+    _, told_key, said = policy_file.mistake()
+    assert told_key == f"clients.a.{key}"
+    assert "s3cret" not in said
+
+
+def test_a_proxy_may_be_in_the_environment_as_a_whole_and_change_there(policy_file):
+    environment = {"PROXY": "http://one:3128"}
+    policies = load_policies(policy_file.write('[clients.a]\nproxy = "${PROXY}"').path, environment=environment)
+    with policies.client("a") as client:
+        assert client._settings.wire.proxy == "http://one:3128"
+        environment["PROXY"] = "http://two:3128"
+        policies.reload()
+        assert client._settings.wire.proxy == "http://two:3128"

@@ -125,9 +125,9 @@ def test_values_that_contradict_each_other_from_different_places_name_both(polic
 
 
 def test_a_preset_that_is_built_in_is_never_to_blame(policy_file):
-    policy_file.write('[clients.a]\nextends = "batch"\ntimeouts = { total = "30s" }\n')
+    policy_file.write('[clients.a]\nextends = "batch"\nretry = { wait_initial = "2m" }\n')
     line, key, said = policy_file.mistake()
-    assert (line, key) == ("3", "clients.a.timeouts.total")
+    assert (line, key) == ("3", "clients.a.retry.wait_initial")
     assert "preset batch (built in)" in said
 
 

@@ -1,0 +1,141 @@
+"""Observe: tell whoever listens how a call began and ended, and each request on its wire. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from resilient_client.events import (
+    CallCancelled,
+    CallGivenUp,
+    CallStarted,
+    CallSucceeded,
+    Exchange,
+    ExchangeAnswered,
+    ExchangeEnded,
+    ExchangeStarted,
+)
+from resilient_client.exchange import Answer, Exchanged, Outcome, RawHeaders, Url, WireRequest
+from resilient_client.pipeline.call import Call, Handler, result_of
+from resilient_client.redact import redact_url
+from resilient_client.result import FailureKind
+
+if TYPE_CHECKING:
+    from resilient_client.result import Result
+
+Pipeline: TypeAlias = Callable[[Call], Coroutine[Any, Any, "Result[Any]"]]
+"""All layers together: a call in, its result out."""
+
+
+def observe_layer(proceed: Handler, clock: Callable[[], float]) -> Pipeline:
+    """Make the result, and tell of it exactly once, whatever happens below."""
+
+    async def observed(call: Call) -> Result[Any]:
+        if not call.heard:
+            return result_of(call, await proceed(call), clock())
+        if CallStarted in call.heard:
+            call.tell(CallStarted(call.info))
+        result: Result[Any] | None = None
+        try:
+            result = result_of(call, await proceed(call), clock())
+            return result
+        finally:
+            _tell_end(call, result, clock)
+
+    return observed
+
+
+def _tell_end(call: Call, result: Result[Any] | None, clock: Callable[[], float]) -> None:
+    if result is None:
+        if CallCancelled in call.heard:
+            call.tell(CallCancelled(call.info, clock() - call.started))
+    elif result:
+        if CallSucceeded in call.heard:
+            call.tell(CallSucceeded(call.info, result))
+    elif CallGivenUp in call.heard:
+        call.tell(CallGivenUp(call.info, result))
+
+
+class Silent:
+    """Nobody listens to what happens on the wire."""
+
+    def begins(self, request: WireRequest) -> WireRequest:
+        """Return `request` as it is."""
+        return request
+
+    def next_begins(self, method: str, url: Url) -> RawHeaders:  # noqa: ARG002 - nobody wants to know
+        """Return the fields to add to a request of an auth flow: none."""
+        return []
+
+    def answered(self, answer: Answer) -> None:
+        """Keep it to oneself."""
+
+    def ended(self, outcome: Outcome | Exchanged | None) -> None:
+        """Keep it to oneself."""
+
+
+class Exchanges(Silent):
+    """Tells of each request that one attempt puts on the wire."""
+
+    def __init__(self, call: Call, clock: Callable[[], float]) -> None:
+        self._call = call
+        self._clock = clock
+        self._exchange: Exchange | None = None
+        self._started = 0.0
+
+    def begins(self, request: WireRequest) -> WireRequest:
+        """Tell that `request` is about to be sent, and return it with the fields that listeners add."""
+        fields = self.next_begins(request.method, request.url)
+        if not fields:
+            return request
+        names = {name.lower() for name, _ in fields}
+        headers = [*(pair for pair in request.headers if pair[0].lower() not in names), *fields]
+        return WireRequest(request.method, request.url, headers, request.body, request.auth)
+
+    def next_begins(self, method: str, url: Url) -> RawHeaders:
+        """Tell that a request is about to be sent, and return the fields that listeners add to it."""
+        call = self._call
+        port = url.port or (443 if url.scheme == "https" else 80)
+        exchange = Exchange(call.exchanges, method, redact_url(str(url)), url.host, port)
+        call.exchanges += 1
+        self._exchange, self._started = exchange, self._clock()
+        if ExchangeStarted in call.heard:
+            call.tell(ExchangeStarted(call.info, exchange))
+        return [(name.encode("ascii"), value.encode("latin-1")) for name, value in exchange.headers]
+
+    def answered(self, answer: Answer) -> None:
+        """Tell that the head of an answer has come."""
+        call, exchange = self._call, self._exchange
+        if exchange is not None and ExchangeAnswered in call.heard:
+            peer = answer.peer() if answer.peer is not None else None
+            call.tell(ExchangeAnswered(call.info, exchange, answer.status, answer.http_version, peer))
+
+    def ended(self, outcome: Outcome | Exchanged | None) -> None:
+        """Tell that the exchange is over; None when the caller left."""
+        call, exchange = self._call, self._exchange
+        self._exchange = None
+        if exchange is None or ExchangeEnded not in call.heard:
+            return
+        elapsed = self._clock() - self._started
+        status, kind, reused = None, None, False
+        if outcome is not None:
+            status, reused = outcome.status, outcome.reused
+            kind = outcome.kind if isinstance(outcome, Outcome) else _kind_of_hop(outcome.status)
+        call.tell(ExchangeEnded(call.info, exchange, status, kind, elapsed, reused, outcome is None))
+
+
+def _kind_of_hop(status: int) -> FailureKind | None:
+    """Return what an answer is that something follows: a 401 before credentials is one all the same."""
+    if status < 400:
+        return None
+    return FailureKind.CLIENT_ERROR if status < 500 else FailureKind.SERVER_ERROR
+
+
+SILENT = Silent()
+
+
+def exchanges_of(call: Call, clock: Callable[[], float]) -> Silent:
+    """Return what tells of the exchanges of one attempt of `call`."""
+    heard = call.heard
+    listened = heard and (ExchangeStarted in heard or ExchangeEnded in heard or ExchangeAnswered in heard)
+    return Exchanges(call, clock) if listened else SILENT

@@ -1,0 +1,176 @@
+"""Log lines: once per fact, through structlog where the application has configured it, else through `logging`.
+
+Nothing is printed in an application that has configured neither. structlog is never imported here: an application that
+uses it has.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from resilient_client.events import (
+    CallGivenUp,
+    CallInfo,
+    CircuitChanged,
+    ConfigReloaded,
+    ConfigReloadFailed,
+    Event,
+    Rejected,
+    RetryScheduled,
+    log,
+)
+from resilient_client.result import FailureKind
+
+Fields = dict[str, Any]
+
+log.addHandler(logging.NullHandler())
+
+CIRCUIT_EVENTS: Final = {
+    "open": ("breaker.opened", logging.WARNING),
+    "isolated": ("breaker.opened", logging.WARNING),
+    "half-open": ("breaker.half_open", logging.INFO),
+    "closed": ("breaker.closed", logging.INFO),
+}
+
+REJECTION_EVENTS: Final = {
+    FailureKind.CIRCUIT_OPEN: "breaker.rejected",
+    FailureKind.BULKHEAD_FULL: "bulkhead.rejected",
+}
+
+EVERY: Final = 1.0
+"""Seconds between two lines about rejections of one kind by one client; the ones between are counted."""
+
+MOST_KEPT: Final = 1024
+"""Rejections by different clients that are counted apart."""
+
+
+class Seldom:
+    """Lets one line a second through for each key, with the number of those that it held back."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._last: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def suppressed(self, key: tuple[str, str]) -> int | None:
+        """Return how many were held back since the last one, or None to hold this one back, too."""
+        now = self._clock()
+        with self._lock:
+            last, held = self._last.get(key, (-EVERY, 0))
+            if now - last < EVERY:
+                self._last[key] = (last, held + 1)
+                return None
+            if len(self._last) >= MOST_KEPT:
+                self._last.clear()
+            self._last[key] = (now, 0)
+            return held
+
+
+class Logs:
+    """The listener that writes log lines."""
+
+    hears = (RetryScheduled, CallGivenUp, Rejected, CircuitChanged, ConfigReloaded, ConfigReloadFailed)
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rejections = Seldom(clock)
+        self._handlers = {
+            RetryScheduled: self._retry_scheduled,
+            CallGivenUp: self._given_up,
+            Rejected: self._rejected,
+            CircuitChanged: self._circuit_changed,
+            ConfigReloaded: self._reloaded,
+            ConfigReloadFailed: self._reload_failed,
+        }
+
+    def __call__(self, event: Event) -> None:
+        """Write the line of an event."""
+        self._handlers[type(event)](event)  # type: ignore[operator] # the table pairs each type with its method
+
+    def _retry_scheduled(self, event: RetryScheduled) -> None:
+        attempt = event.attempt
+        fields = {"attempt": attempt.number, "kind": _text(attempt.kind), "status": attempt.status}
+        write(logging.INFO, "retry.scheduled", {**_of_call(event.call), **fields, "delay": round(event.delay, 6)})
+
+    def _given_up(self, event: CallGivenUp) -> None:
+        failure = event.result
+        if failure.kind in REJECTION_EVENTS:  # told as such, and seldom
+            return
+        fields = {"attempt": len(failure.attempts), "kind": str(failure.kind), "status": failure.status}
+        more = {"stopped": str(failure.stopped), "sent": failure.sent, "elapsed": round(failure.elapsed, 6)}
+        write(logging.WARNING, "call.failed", {**_of_call(event.call), **fields, **more})
+
+    def _rejected(self, event: Rejected) -> None:
+        suppressed = self._rejections.suppressed((event.call.client, event.kind))
+        if suppressed is not None:
+            fields = {"kind": str(event.kind), "by": event.by, "suppressed": suppressed}
+            write(logging.WARNING, REJECTION_EVENTS[event.kind], {**_of_call(event.call), **fields})
+
+    def _circuit_changed(self, event: CircuitChanged) -> None:
+        name, level = CIRCUIT_EVENTS[event.after]
+        fields: Fields = {"client": event.client, "circuit": event.circuit, "before": event.before}
+        if event.after != "closed":
+            fields |= {"calls": event.calls, "failures": event.failures}
+        if event.open_for is not None:
+            fields["open_for"] = round(event.open_for, 3)
+        write(level, name, {**fields, "state": event.after})
+
+    def _reloaded(self, event: ConfigReloaded) -> None:
+        write(logging.INFO, "config.reloaded", {"source": event.source, "clients": list(event.clients)})
+
+    def _reload_failed(self, event: ConfigReloadFailed) -> None:
+        write(logging.ERROR, "config.reload_failed", {"source": event.source, "problem": str(event.error)})
+
+
+def write(level: int, event: str, fields: Fields) -> None:
+    """Write one line through structlog if it is configured, else through the logger `resilient_client`."""
+    fields = {name: value for name, value in fields.items() if value is not None}
+    structlog = sys.modules.get("structlog")
+    if structlog is not None and _configured(structlog):
+        structlog.get_logger("resilient_client").log(level, event, **fields)
+    elif log.isEnabledFor(level):
+        told = " ".join(f"{name}={value}" for name, value in fields.items())
+        log.log(level, "%s %s", event, told, extra={"event": event, **fields})
+
+
+def _configured(structlog: Any) -> bool:
+    """Return whether the application configured structlog; what `capture_logs` leaves behind is no configuration.
+
+    It calls `configure` with the defaults when it ends, and the defaults print to stdout.
+    """
+    if not structlog.is_configured():
+        return False
+    config = structlog.get_config()
+    names = [getattr(one, "__name__", type(one).__name__) for one in config["processors"]]
+    return names != DEFAULT_PROCESSORS or type(config["logger_factory"]).__name__ != "PrintLoggerFactory"
+
+
+DEFAULT_PROCESSORS: Final = [
+    *("merge_contextvars", "add_log_level", "StackInfoRenderer", "set_exc_info", "TimeStamper", "ConsoleRenderer"),
+]
+"""structlog's own, by name: it may not be imported here."""
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _of_call(call: CallInfo) -> Fields:
+    fields: Fields = {"client": call.client, "method": call.method, "url": call.url, "route": call.route}
+    return fields | _ids(call)
+
+
+def _ids(call: CallInfo) -> Fields:
+    """Return the ids of the call's span, or of the span it was made in, when there is one."""
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is None:
+        return {}
+    span = call.trace.span if call.trace is not None else trace.get_current_span()
+    context = span.get_span_context()
+    if not context.is_valid:
+        return {}
+    return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
