@@ -1,8 +1,9 @@
-"""What is told: typed events, each a plain value, and how they reach whoever listens.
+"""What is told: typed events, each an immutable value, and how they reach whoever listens.
 
 A listener is a function of one event. With an attribute `hears`, the types of events it wants, it is told only those;
-an event that nobody wants is not built. A listener that raises is logged once and never changes what happens. Events
-hold no credentials: URLs are redacted.
+when `hears` is a mapping, each type goes straight to its function. An event that nobody wants is not built. A listener
+that raises is logged once and never changes what happens. Events hold no credentials: URLs are redacted. They are named
+tuples, which are made in half the time of a frozen dataclass.
 
 ::
 
@@ -24,7 +25,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from resilient_client.errors import ConfigError
 from resilient_client.result import Attempt, Failure, FailureKind, Success
@@ -67,23 +68,20 @@ class Exchange:
     trace: Any = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class CallStarted:
+class CallStarted(NamedTuple):
     """A call began."""
 
     call: CallInfo
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeStarted:
+class ExchangeStarted(NamedTuple):
     """A request is about to be sent."""
 
     call: CallInfo
     exchange: Exchange
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeAnswered:
+class ExchangeAnswered(NamedTuple):
     """The head of an answer has come. `peer` is the address it came from, when the wire knows."""
 
     call: CallInfo
@@ -93,8 +91,7 @@ class ExchangeAnswered:
     peer: tuple[str, int] | None
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeEnded:
+class ExchangeEnded(NamedTuple):
     """An exchange is over. `kind` is None when its answer was expected; both are None when the caller left.
 
     `elapsed` is in seconds, `reused` tells whether the connection had carried a request before.
@@ -109,16 +106,14 @@ class ExchangeEnded:
     cancelled: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptEnded:
+class AttemptEnded(NamedTuple):
     """An attempt was recorded; its `wait` is not known yet."""
 
     call: CallInfo
     attempt: Attempt
 
 
-@dataclass(frozen=True, slots=True)
-class RetryScheduled:
+class RetryScheduled(NamedTuple):
     """After `attempt` failed there will be another one, in `delay` seconds."""
 
     call: CallInfo
@@ -126,8 +121,7 @@ class RetryScheduled:
     delay: float
 
 
-@dataclass(frozen=True, slots=True)
-class PermitAwaited:
+class PermitAwaited(NamedTuple):
     """A caller waited `seconds` for a permit, and got one or not."""
 
     call: CallInfo
@@ -135,8 +129,7 @@ class PermitAwaited:
     admitted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(NamedTuple):
     """A policy refused an attempt: `kind` is `circuit_open` or `bulkhead_full`, `by` the circuit or the client."""
 
     call: CallInfo
@@ -146,8 +139,7 @@ class Rejected:
     retry_after: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class CircuitCounted:
+class CircuitCounted(NamedTuple):
     """A circuit let an attempt through and was told how it ended, or rejected it."""
 
     call: CallInfo
@@ -155,32 +147,28 @@ class CircuitCounted:
     outcome: Literal["success", "failure", "ignored", "rejected"]
 
 
-@dataclass(frozen=True, slots=True)
-class CallSucceeded:
+class CallSucceeded(NamedTuple):
     """A call ended with a `Success`."""
 
     call: CallInfo
     result: Success[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class CallGivenUp:
+class CallGivenUp(NamedTuple):
     """A call ended with a `Failure`: nothing more is tried."""
 
     call: CallInfo
     result: Failure
 
 
-@dataclass(frozen=True, slots=True)
-class CallCancelled:
+class CallCancelled(NamedTuple):
     """The caller left before there was a result, `elapsed` seconds after the call began."""
 
     call: CallInfo
     elapsed: float
 
 
-@dataclass(frozen=True, slots=True)
-class CircuitChanged:
+class CircuitChanged(NamedTuple):
     """A circuit of `client` went from one state to another: closed, open, half-open, isolated.
 
     `calls` and `failures` are those of the window when it changed; `open_for` the seconds until the first probe.
@@ -195,16 +183,14 @@ class CircuitChanged:
     open_for: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigReloaded:
+class ConfigReloaded(NamedTuple):
     """A policy file was read again and holds now. `clients` are those whose settings changed."""
 
     source: str
     clients: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigReloadFailed:
+class ConfigReloadFailed(NamedTuple):
     """A policy file was read again and is wrong; what held before still holds."""
 
     source: str
@@ -248,7 +234,8 @@ def audience(listeners: Iterable[Listener]) -> Heard:
     for listener in listeners:
         wanted: Collection[type] = getattr(listener, "hears", EVENTS)
         for kind in wanted:
-            heard[kind] = (*heard.get(kind, ()), listener)
+            handler = wanted[kind] if isinstance(wanted, Mapping) else listener
+            heard[kind] = (*heard.get(kind, ()), handler)
     return heard
 
 

@@ -8,7 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from resilient_client.events import NOBODY, AttemptEnded, CallInfo, Event, Heard, tell
-from resilient_client.exchange import Outcome
+from resilient_client.exchange import Outcome, Url
 from resilient_client.redact import redact_url
 from resilient_client.result import Attempt, Failure, Result, StopReason, Success
 
@@ -73,8 +73,7 @@ class Call:
         """The call as events know it; made when the first of them is."""
         if self.told is None:
             request, url = self.request, self.request.url
-            port = url.port or (443 if url.scheme == "https" else 80)
-            self.told = CallInfo(self.client, request.method, redact_url(str(url)), url.host, port, self.route)
+            self.told = CallInfo(self.client, request.method, redact_url(str(url)), url.host, port_of(url), self.route)
         return self.told
 
     def tell(self, event: Event) -> None:
@@ -95,6 +94,11 @@ class Call:
             last.queued,
         )
         self.mark = now
+
+
+def port_of(url: Url) -> int:
+    """Return the port of `url`, filled in when it has none."""
+    return url.port or (443 if url.scheme == "https" else 80)
 
 
 Handler: TypeAlias = Callable[[Call], Coroutine[Any, Any, Outcome]]

@@ -16,7 +16,7 @@ from resilient_client.events import (
     ExchangeStarted,
 )
 from resilient_client.exchange import Answer, Exchanged, Outcome, RawHeaders, Url, WireRequest
-from resilient_client.pipeline.call import Call, Handler, result_of
+from resilient_client.pipeline.call import Call, Handler, port_of, result_of
 from resilient_client.redact import redact_url
 from resilient_client.result import FailureKind
 
@@ -94,9 +94,11 @@ class Exchanges(Silent):
 
     def next_begins(self, method: str, url: Url) -> RawHeaders:
         """Tell that a request is about to be sent, and return the fields that listeners add to it."""
-        call = self._call
-        port = url.port or (443 if url.scheme == "https" else 80)
-        exchange = Exchange(call.exchanges, method, redact_url(str(url)), url.host, port)
+        call, info = self._call, self._call.info
+        if url is call.request.url:
+            exchange = Exchange(call.exchanges, method, info.url, info.host, info.port)
+        else:
+            exchange = Exchange(call.exchanges, method, redact_url(str(url)), url.host, port_of(url))
         call.exchanges += 1
         self._exchange, self._started = exchange, self._clock()
         if ExchangeStarted in call.heard:

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from resilient_client.events import CircuitChanged, ConfigReloaded, ConfigReloadFailed, Heard, Listener, audience
+from resilient_client.telemetry.everywhere import EVERYWHERE
 from resilient_client.telemetry.logs import Logs
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Measured:
 
 MEASURED: Final = Measured()
 
-ALWAYS: Final[tuple[Listener, ...]] = (LOGS, MEASURED)
+ALWAYS: Final[tuple[Listener, ...]] = (LOGS, MEASURED, EVERYWHERE)
 """Who hears of what happens seldom, by whoever's call it happens."""
 
 
@@ -79,42 +80,55 @@ def of_configuration(listeners: Iterable[Listener]) -> Heard:
     return {kind: heard[kind] for kind in (ConfigReloaded, ConfigReloadFailed) if kind in heard}
 
 
+class Made:
+    """What an audience has made of its own listeners and of those that listen everywhere."""
+
+    __slots__ = ("everywhere", "heard", "silent")
+
+    def __init__(self, lasting: tuple[Listener, ...], everywhere: tuple[Listener, ...]) -> None:
+        self.everywhere = everywhere
+        self.silent = audience((*lasting, *everywhere))
+        self.heard: dict[tuple[bool, bool], Heard] = {}
+
+
 class Audience:
     """Who hears of the calls of one client, looked up at each call."""
 
     def __init__(self, listeners: tuple[Listener, ...], *, standard: bool, http_spans: HttpSpans) -> None:
         self._own = listeners
-        self._standard = standard
+        self.standard = standard
         self._http_spans = http_spans
-        self._made: dict[tuple[bool, bool], Heard] = {}
-        self._silent = audience(self.lasting)
+        self._made = Made(self.lasting, ())
 
     @property
     def lasting(self) -> tuple[Listener, ...]:
         """Who listens whether there is an SDK or not."""
-        return (*self._own, *ALWAYS) if self._standard else self._own
+        return (*self._own, *ALWAYS) if self.standard else self._own
 
     def now(self) -> Heard:
         """Return who hears of a call that begins now."""
-        if not self._standard:
-            return self._silent
+        made = self._made
+        if not self.standard:
+            return made.silent
+        if made.everywhere is not EVERYWHERE.listeners:
+            made = self._made = Made(self.lasting, EVERYWHERE.listeners)
         traced = tracer_provider() is not None or carries_context()
         measured = meter_provider() is not None
         if not traced and not measured:
-            return self._silent
-        found = self._made.get((traced, measured))
+            return made.silent
+        found = made.heard.get((traced, measured))
         if found is None:
-            found = self._made[traced, measured] = self._make(traced=traced, measured=measured)
+            found = made.heard[traced, measured] = self._make(made.everywhere, traced=traced, measured=measured)
         return found
 
-    def _make(self, *, traced: bool, measured: bool) -> Heard:
+    def _make(self, everywhere: tuple[Listener, ...], *, traced: bool, measured: bool) -> Heard:
         first = [tracing(self._http_spans)] if traced else []
         last = [metrics()] if measured else []
-        return audience([*first, *self._own, LOGS, *last])
+        return audience([*first, *self._own, LOGS, *everywhere, *last])
 
     def watch(self, client: BaseClient) -> None:
         """Have the gauges read the state of `client` for as long as it is there and open."""
-        if self._standard:
+        if self.lasting:
             from resilient_client.telemetry.population import CLIENTS  # noqa: PLC0415 - it knows BaseClient
 
             CLIENTS.add(client)

@@ -10,7 +10,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from resilient_client.events import (
@@ -20,6 +20,7 @@ from resilient_client.events import (
     ConfigReloaded,
     ConfigReloadFailed,
     Event,
+    Listener,
     Rejected,
     RetryScheduled,
     log,
@@ -74,11 +75,9 @@ class Seldom:
 class Logs:
     """The listener that writes log lines."""
 
-    hears = (RetryScheduled, CallGivenUp, Rejected, CircuitChanged, ConfigReloaded, ConfigReloadFailed)
-
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._rejections = Seldom(clock)
-        self._handlers = {
+        self.hears: Mapping[type, Listener] = {
             RetryScheduled: self._retry_scheduled,
             CallGivenUp: self._given_up,
             Rejected: self._rejected,
@@ -89,7 +88,7 @@ class Logs:
 
     def __call__(self, event: Event) -> None:
         """Write the line of an event."""
-        self._handlers[type(event)](event)  # type: ignore[operator] # the table pairs each type with its method
+        self.hears[type(event)](event)
 
     def _retry_scheduled(self, event: RetryScheduled) -> None:
         attempt = event.attempt

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from opentelemetry import metrics
+from opentelemetry.metrics import MeterProvider
 
 from resilient_client.events import (
     AttemptEnded,
@@ -16,6 +18,7 @@ from resilient_client.events import (
     CircuitCounted,
     Event,
     ExchangeEnded,
+    Listener,
     PermitAwaited,
     Rejected,
     RetryScheduled,
@@ -45,20 +48,19 @@ Attributes = dict[str, str | int]
 
 
 class Metrics:
-    """The listener that measures."""
+    """The listener that measures.
 
-    hears = (
-        *(ExchangeEnded, AttemptEnded, RetryScheduled, PermitAwaited, Rejected, CircuitCounted, CircuitChanged),
-        *(CallSucceeded, CallGivenUp, CallCancelled),
-    )
+    `meter_provider` stands in for the global one, for a client that is made with `telemetry=False,
+    listeners=[Metrics(...)]`.
+    """
 
-    def __init__(self) -> None:
-        meter = metrics.get_meter(NAME, VERSION, schema_url=SCHEMA)
+    def __init__(self, *, meter_provider: MeterProvider | None = None) -> None:
+        meter = metrics.get_meter(NAME, VERSION, meter_provider, SCHEMA)
         self._origins = Bounded()
         self._circuits = Bounded()
         self._make_instruments(meter)
         observe_clients(meter)
-        self._handlers = {
+        self.hears: Mapping[type, Listener] = {
             ExchangeEnded: self._exchange_ended,
             AttemptEnded: self._attempt_ended,
             RetryScheduled: self._retry_scheduled,
@@ -100,7 +102,7 @@ class Metrics:
 
     def __call__(self, event: Event) -> None:
         """Measure an event."""
-        self._handlers[type(event)](event)  # type: ignore[operator] # the table pairs each type with its method
+        self.hears[type(event)](event)
 
     def _of_call(self, call: CallInfo) -> Attributes:
         address = call.host if self._origins.admits((call.host, call.port)) else OTHER

@@ -6,12 +6,14 @@ context is attached around one transport call and nothing else, and never across
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from typing import Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
 from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY, Context
-from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace import Span, SpanKind, StatusCode, TracerProvider
 
 from resilient_client.events import (
     CallCancelled,
@@ -24,6 +26,7 @@ from resilient_client.events import (
     ExchangeAnswered,
     ExchangeEnded,
     ExchangeStarted,
+    Listener,
     Rejected,
     RetryScheduled,
 )
@@ -31,6 +34,9 @@ from resilient_client.telemetry.bounded import method_of
 from resilient_client.telemetry.version import NAME, SCHEMA, VERSION
 
 CALL: Final = "resilient_client.request"
+
+HTTPX_INSTRUMENTATION: Final = "opentelemetry.instrumentation.httpx"
+"""What makes CLIENT spans of its own, once it is imported, unless it is told not to."""
 
 
 class Traced:
@@ -57,18 +63,14 @@ class Tracing:
     """The listener that makes spans.
 
     With `http_spans="own"` it makes the CLIENT spans, and tells OpenTelemetry's instrumentation of httpx to make none.
-    With "delegate" that instrumentation makes them, under the call's span.
+    With "delegate" that instrumentation makes them, under the call's span. `tracer_provider` stands in for the global
+    one, for a client that is made with `telemetry=False, listeners=[Tracing(...)]`.
     """
 
-    hears = (
-        *(CallStarted, ExchangeStarted, ExchangeAnswered, ExchangeEnded, RetryScheduled, Rejected),
-        *(CallSucceeded, CallGivenUp, CallCancelled),
-    )
-
-    def __init__(self, http_spans: str) -> None:
+    def __init__(self, http_spans: str = "own", *, tracer_provider: TracerProvider | None = None) -> None:
         self._own = http_spans == "own"
-        self._tracer = trace.get_tracer(NAME, VERSION, schema_url=SCHEMA)
-        self._handlers = {
+        self._tracer = trace.get_tracer(NAME, VERSION, tracer_provider, SCHEMA)
+        self.hears: Mapping[type, Listener] = {
             CallStarted: self._call_started,
             ExchangeStarted: self._exchange_started,
             ExchangeAnswered: self._exchange_answered,
@@ -82,7 +84,7 @@ class Tracing:
 
     def __call__(self, event: Event) -> None:
         """Put an event into spans."""
-        self._handlers[type(event)](event)  # type: ignore[operator] # the table pairs each type with its method
+        self.hears[type(event)](event)
 
     # The call.
 
@@ -106,10 +108,9 @@ class Tracing:
 
     def _succeeded(self, event: CallSucceeded) -> None:
         span = event.call.trace.span
-        if span.is_recording():
-            span.set_attributes(
-                {"resilient_client.outcome": "success", "resilient_client.attempts": len(event.result.attempts)}
-            )
+        span.set_attributes(
+            {"resilient_client.outcome": "success", "resilient_client.attempts": len(event.result.attempts)}
+        )
         span.end()
 
     def _given_up(self, event: CallGivenUp) -> None:
@@ -143,7 +144,7 @@ class Tracing:
         carrier: dict[str, str] = {}
         propagate.inject(carrier, inside)
         exchange.headers += carrier.items()
-        if span is not None and span.is_recording():
+        if span is not None and HTTPX_INSTRUMENTATION in sys.modules and span.is_recording():
             inside = otel_context.set_value(_SUPPRESS_HTTP_INSTRUMENTATION_KEY, True, inside)
         exchange.trace = OnTheWire(span, otel_context.attach(inside))
 
@@ -169,13 +170,15 @@ class Tracing:
         wire: OnTheWire = event.exchange.trace
         self._detach(wire)
         span = wire.span
-        if span is None or not span.is_recording():
+        if span is None:
             return
-        span.set_attribute("http.response.status_code", event.status)
-        span.set_attribute("network.protocol.version", event.http_version.removeprefix("HTTP/"))
+        attributes: dict[str, str | int] = {
+            "http.response.status_code": event.status,
+            "network.protocol.version": event.http_version.removeprefix("HTTP/"),
+        }
         if event.peer is not None:
-            span.set_attribute("network.peer.address", event.peer[0])
-            span.set_attribute("network.peer.port", event.peer[1])
+            attributes["network.peer.address"], attributes["network.peer.port"] = event.peer
+        span.set_attributes(attributes)
 
     def _exchange_ended(self, event: ExchangeEnded) -> None:
         wire: OnTheWire = event.exchange.trace

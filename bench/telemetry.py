@@ -1,0 +1,109 @@
+"""What telemetry costs: events off, no SDK, an SDK against its own cost of the same spans; ratios within one run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from statistics import median
+from time import perf_counter
+
+from bench.layers import NoWire
+from resilient_client import Client
+
+ROUNDS = 15
+COUNT = 2000
+
+
+def per_call(run) -> float:
+    start = perf_counter()
+    for _ in range(COUNT):
+        run()
+    return (perf_counter() - start) / COUNT * 1e6
+
+
+def interleaved(**contenders) -> dict[str, float]:
+    """Return the median microseconds of each, taken turn by turn."""
+    taken = {name: [] for name in contenders}
+    for run in contenders.values():
+        per_call(run)
+    for _ in range(ROUNDS):
+        for name, run in contenders.items():
+            taken[name].append(per_call(run))
+    return {name: median(values) for name, values in taken.items()}
+
+
+def calls(**options):
+    client = Client("bench", base_url="http://far.side", wire=NoWire(), **options)
+    return lambda: client.get("/x")
+
+
+def without_sdk() -> dict[str, float]:
+    import opentelemetry.trace
+
+    assert opentelemetry.trace
+    off = calls(telemetry=False)
+    return interleaved(**{"events off": off, "no SDK": calls(), "events off again": off})
+
+
+def with_sdk() -> dict[str, float]:
+    from opentelemetry import propagate, trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    tracer = trace.get_tracer("bench")
+    call, off = calls(), calls(telemetry=False)
+
+    def traced():
+        call()
+        exporter.clear()
+
+    def bare_spans():
+        """The same two spans with the same attributes, made straight with the SDK, as an application would."""
+        outer = tracer.start_span("resilient_client.request", attributes={"resilient_client.client.name": "bench"})
+        below = trace.set_span_in_context(outer)
+        attributes = {
+            "http.request.method": "GET",
+            "server.address": "far.side",
+            "server.port": 80,
+            "url.full": "http://far.side/x",
+        }
+        inner = tracer.start_span("GET", below, trace.SpanKind.CLIENT, attributes)
+        propagate.inject({}, trace.set_span_in_context(inner, below))
+        inner.set_attribute("http.response.status_code", 200)
+        inner.set_attribute("network.protocol.version", "1.1")
+        inner.end()
+        outer.set_attributes({"resilient_client.outcome": "success", "resilient_client.attempts": 1})
+        outer.end()
+        exporter.clear()
+
+    return interleaved(**{"spans": traced, "events off": off, "the SDK alone": bare_spans})
+
+
+def in_a_process(name: str) -> dict[str, float]:
+    """An SDK can be set once per process, so each case has one of its own."""
+    code = f"import json; from bench.telemetry import {name}; print(json.dumps({name}()))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def measure() -> dict[str, float]:
+    """Return microseconds per call and the ratio that is promised."""
+    plain, traced = in_a_process("without_sdk"), in_a_process("with_sdk")
+    return {
+        "telemetry, events off": plain["events off"],
+        "telemetry without an SDK, over events off": plain["no SDK"] - plain["events off"],
+        "telemetry, spans over events off": traced["spans"] - traced["events off"],
+        "telemetry, the SDK's own cost of the same spans": traced["the SDK alone"],
+        "telemetry, ratio of the two": (traced["spans"] - traced["events off"]) / traced["the SDK alone"],
+    }
+
+
+if __name__ == "__main__":
+    for name, value in measure().items():
+        print(f"{name:<55} {value:8.2f}")
