@@ -30,7 +30,7 @@ SECRET_HEADERS: Final = frozenset(
     )
 )
 
-_USER_INFO = re.compile(r"(?<=//)[^/?#]*@")
+_USER_INFO = re.compile(r"(?<=//)[^/?#]*@|^[^/?#:]+:[^/?#@]*@")
 _QUERY = re.compile(r"([?&;])([^=&;#]*)=([^&;#]*)")
 _ESCAPE = re.compile(r"%([0-9a-fA-F]{2})")
 

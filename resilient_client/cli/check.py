@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +39,7 @@ def check(file: given.PolicyFile, *, no_env: given.NoEnv = False, as_json: given
 def _document(policies: Policies | None, problems: Iterable[Problem]) -> dict[str, object]:
     return {
         "ok": policies is not None,
-        "problems": [asdict(problem) for problem in problems],
+        "problems": [{key: getattr(problem, key) for key in ("where", "key", "found", "said")} for problem in problems],
         "clients": [] if policies is None else list(policies.names),
     }
 

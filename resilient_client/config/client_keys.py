@@ -81,8 +81,11 @@ def _read_headers(value: Any) -> dict[str, str]:
 def _read_proxy(value: Any) -> str:
     if not _is_text(value):
         raise ValueError("must be the URL of a proxy")
-    if not references.is_one(value):
-        parse_proxy(references.blanked(value))
+    try:
+        if not references.is_one(value):
+            parse_proxy(references.blanked(value))
+    except ConfigError as problem:
+        raise ValueError(_without_name(problem) or str(problem)) from None
     return str(value)
 
 
@@ -131,7 +134,7 @@ CLIENT_KEYS: Final[dict[str, tuple[Form, str]]] = {
         "A client certificate: a path, or certificate, key and password, which may be ${NAME}.",
     ),
     "proxy": (
-        Form(_read_proxy, _kept, "the URL of a proxy", {"type": "string", "pattern": "^[a-z0-9]+://"}, True),
+        Form(_read_proxy, _kept, "the URL of a proxy", {"type": "string", "pattern": "^([a-z0-9]+://|\\$\\{)"}, True),
         "An HTTP or SOCKS5 proxy; ${NAME} stands for an environment variable.",
     ),
     "uds": (_text("the path of a Unix socket"), "A Unix socket to go through."),

@@ -40,7 +40,8 @@ def never_open(sharing: Sequence[tuple[Merged, Policy]]) -> Iterator[Problem]:
     """Yield that a circuit would never open for a service that hangs: too few attempts could end in its window.
 
     A hung service ends an attempt only when the attempt's time is up, and only so many hang at once. `sharing` are the
-    values and policies of a client and of its routes; those with equal breakers share their circuits.
+    values and policies of a client and of its routes; those with equal breakers share their circuits. With the default
+    numbers, which nobody chose for this bulkhead, nobody is told.
     """
     groups: dict[Breaker, list[tuple[Merged, Policy]]] = {}
     for merged, policy in sharing:
@@ -49,8 +50,8 @@ def never_open(sharing: Sequence[tuple[Merged, Policy]]) -> Iterator[Problem]:
     for breaker, group in groups.items():
         merged = group[0][0]
         most = _most(breaker, [policy for _, policy in group])
-        written = any(key in merged and merged[key].origin.place != BUILT_IN for key in JUDGING)
-        if written and breaker.min_calls > most:
+        chosen = (breaker.min_calls, breaker.window) != (Breaker().min_calls, Breaker().window)
+        if chosen and breaker.min_calls > most:
             yield _told(
                 merged,
                 [*JUDGING, ("bulkhead", "max_concurrent"), ("timeouts", "attempt")],

@@ -10,9 +10,10 @@ from typing import Any
 from resilient_client.config.client_keys import CLIENT_KEYS
 from resilient_client.config.forms import OFF, shown
 from resilient_client.config.layers import ON, Key, Merged, as_written
+from resilient_client.config.references import stands_for_all
 from resilient_client.config.resolve import ClientSettings, RouteSettings
 from resilient_client.policy import Bulkhead, Default, Policy, Retry, policy_keys
-from resilient_client.redact import redact_header, redact_url
+from resilient_client.redact import REDACTED, redact_header, redact_url
 from resilient_client.rules import Part
 from resilient_client.worst_case import WorstCase, worst_case
 
@@ -77,12 +78,15 @@ def _options(settings: ClientSettings) -> Iterator[Row]:
 
 def _harmless(key: Key, value: Any) -> Any:
     """Return a value of a client as it may be shown: references as they are, credentials not at all."""
-    if key[0] == "headers" and "${" not in value:
-        return redact_header(key[1], value)
-    if key[0] in {"base_url", "proxy"} and "${" not in value:
+    if key[0] == "headers":
+        return value if stands_for_all(value) else redact_header(key[1], value)
+    if key[0] == "base_url":
         return redact_url(value)
-    if key[0] == "cert" and isinstance(value, (list, tuple)) and len(value) == 3:
-        return [*value[:2], redact_header("authorization", value[2])]
+    if key[0] == "proxy":
+        user = value.partition("://")[2].rpartition("@")[0]
+        return value if not user or stands_for_all(user.partition(":")[2]) else redact_url(value)
+    if key[0] == "cert" and not isinstance(value, str) and len(value) == 3 and not stands_for_all(value[2]):
+        return [*value[:2], REDACTED]
     return value
 
 

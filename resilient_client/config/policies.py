@@ -28,13 +28,14 @@ from resilient_client.pipeline import Kernels
 from resilient_client.policy import Policy
 from resilient_client.routing import RouteTable
 from resilient_client.telemetry import of_configuration
+from resilient_client.wire.requests import check_method
 
 if TYPE_CHECKING:
     from resilient_client.config.watching import Watch
 
 C = TypeVar("C", bound=BaseClient)
 
-TABLES: Final = frozenset(("extends", "routes", *Policy.__dataclass_fields__))
+TABLES: Final = frozenset(("extends", *Policy.__dataclass_fields__))
 """What code can give in the form of the file, to stand above it; everything else is the client's own option."""
 
 OF_THE_WIRE: Final = frozenset(("verify", "cert", "proxy", "uds", "http2", "local_address", "trust_env"))
@@ -225,7 +226,8 @@ class Policies:
         old, self._now = self._now, snapshot
         self._made = [one for one, _ in alive]
         names = {**old.clients, **snapshot.clients}
-        return tuple(name for name in names if old.clients.get(name) != snapshot.clients.get(name))
+        went = {one.name for one, *_ in ready}
+        return tuple(name for name in names if name in went or old.clients.get(name) != snapshot.clients.get(name))
 
     def _coming(self, made: Made, snapshot: Snapshot) -> ClientSettings:
         if made.name not in snapshot.clients:
@@ -265,7 +267,7 @@ def _match(settings: ClientSettings, method: str | None, path: str | None) -> An
     if method is None or path is None or not path.startswith("/"):
         raise ConfigError(f"{method!r}, {path!r}: give a method and a path that starts with a slash, or neither")
     table = RouteTable((one.route, one) for one in settings.routes)
-    found = table.match(method.upper(), path.partition("?")[0])
+    found = table.match(check_method(method), path.partition("?")[0])
     return None if found is None else found[1]
 
 

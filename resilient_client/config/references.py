@@ -9,6 +9,7 @@ from typing import Final
 from resilient_client.errors import ConfigError
 
 _PIECE: Final = re.compile(r"\$\$\{|\$\{([^}]*)\}?")
+_ONLY: Final = re.compile(r"([A-Za-z]+ )?(\$\{[^}]*\}:?)+")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -34,6 +35,11 @@ def blanked(text: str) -> str:
 def is_one(text: str) -> bool:
     """Return whether `text` is a reference and nothing else."""
     return bool(_PIECE.fullmatch(text)) and len(names_in(text)) == 1
+
+
+def stands_for_all(text: str) -> bool:
+    """Return whether `text` is made of references, but for a word before them: `Bearer ${TOKEN}`."""
+    return bool(_ONLY.fullmatch(text)) and bool(names_in(text))
 
 
 class Referring:

@@ -70,7 +70,7 @@ def _missing(path: Path) -> str:
 
 
 def _secret(path: Path) -> bool:
-    return "headers" in path[:4] or "proxy" in path[:4]
+    return not {"headers", "proxy", "cert"}.isdisjoint(path[:4])
 
 
 def _found(path: Path, value: Any) -> str:

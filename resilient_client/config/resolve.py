@@ -17,7 +17,7 @@ from resilient_client.config.environment import overrides_of
 from resilient_client.config.forms import shown
 from resilient_client.config.layers import BUILT_IN, ON, Found, Key, Layer, Merged, merge, policy_of
 from resilient_client.config.pruning import without
-from resilient_client.config.references import names_in
+from resilient_client.config.references import names_in, stands_for_all
 from resilient_client.config.report import Path, did_you_mean, dotted, of_validation, raise_if_any
 from resilient_client.config.schema import ClientModel, FileModel
 from resilient_client.config.sources import Document
@@ -25,6 +25,12 @@ from resilient_client.errors import Problem
 from resilient_client.policy import Policy
 from resilient_client.redact import SECRET_HEADERS
 from resilient_client.routing import Route, clash_told, clashes
+
+EXAMPLES: Final = {
+    "headers": '"Bearer ${TOKEN}"',
+    "proxy": '"http://${USER}:${PASSWORD}@proxy:3128"',
+    "cert": '["client.pem", "client.key", "${PASSWORD}"]',
+}
 
 STANDARD: Final = "standard"
 
@@ -86,6 +92,8 @@ class Resolver:
             if name in built_in():
                 self._say(("presets", name), f"is built in; choose another name, and write extends = {name!r} in it")
             self._sound(merge(self._lineage(name, ("presets", name, "extends"))))
+        for name in self._above.get("presets", {}):
+            self._say_in_vain("presets", name, merge(self._lineage(name, ())))
         settings = [self._client(name, None) for name in self._clients]
         raise_if_any(self._problems, self._document.label)
         return {one.name: one for one in settings if one is not None}
@@ -185,7 +193,7 @@ class Resolver:
         base = self._lineage(extends or values.get("extends", STANDARD), (*at, "extends"))
         base = [*base, Layer("client", name, values, at, self._document.where)]
         merged = merge([*base, *top])
-        self._say_in_vain(name, merged)
+        self._say_in_vain("clients", name, merged)
         self._problems += _check_client(merged, from_file=bool(self._document.label))
         sound = self._sound(merged)
         routes = tuple(self._routes(at, values.get("routes", []), base, top))
@@ -195,13 +203,14 @@ class Resolver:
         self._problems += never_open([(merged, policy), *((one.merged, one.policy) for one in routes)])
         return ClientSettings(name, policy, routes, _options(merged), merged)
 
-    def _say_in_vain(self, name: str, merged: Merged) -> None:
+    def _say_in_vain(self, group: str, name: str, merged: Merged) -> None:
         """Note variables for something that is off: they would be without effect, and nobody would know."""
         for path, variable in self._overrides.variables.items():
             key = tuple(map(str, path[2:]))
-            table = next((merged[key[:n]] for n in range(1, len(key)) if off(merged.get(key[:n]))), None)
-            if path[:2] == ("clients", name) and table is not None:
-                said = f'"{key[0]}" is off here ({table.origin}); switch it on in the file, or set the table as a whole'
+            table = next((key[:length] for length in range(1, len(key)) if off(merged.get(key[:length]))), None)
+            if path[:2] == (group, name) and table is not None:
+                where = merged[table].origin
+                said = f'"{".".join(table)}" is off ({where}); switch it on in the file, or set the table as a whole'
                 self._problems.append(Problem(variable, dotted(path), said))
 
     def _sound(self, merged: Merged) -> bool:
@@ -260,7 +269,7 @@ def _check_client(merged: Merged, *, from_file: bool) -> Iterator[Problem]:
                 found.origin.place,
                 found.origin.path,
                 "holds a credential that anyone who reads the file can see; put it into the environment and refer to "
-                'it, as in "Bearer ${TOKEN}"',
+                f"it, as in {EXAMPLES[key[0]]}",
             )
 
 
@@ -272,6 +281,6 @@ def _is_open_secret(key: Key, found: Found) -> bool:
     if key[0] == "headers":
         return key[1].lower() in SECRET_HEADERS and not names_in(value)
     if key[0] == "proxy":
-        user, at, _ = value.partition("://")[2].rpartition("@")
-        return bool(at) and ":" in user and not names_in(user)
-    return key[0] == "cert" and not isinstance(value, str) and len(value) == 3 and not names_in(value[2])
+        password = value.partition("://")[2].rpartition("@")[0].partition(":")[2]
+        return password != "" and not stands_for_all(password)
+    return key[0] == "cert" and not isinstance(value, str) and len(value) == 3 and not stands_for_all(value[2])

@@ -14,6 +14,7 @@ from resilient_client.events import (
     ExchangeAnswered,
     ExchangeEnded,
     ExchangeStarted,
+    tell,
 )
 from resilient_client.exchange import Answer, Exchanged, Outcome, RawHeaders, Url, WireRequest
 from resilient_client.pipeline.call import Call, Handler, port_of, result_of
@@ -34,7 +35,7 @@ def observe_layer(proceed: Handler, clock: Callable[[], float]) -> Pipeline:
         if not call.heard:
             return result_of(call, await proceed(call), clock())
         if CallStarted in call.heard:
-            call.tell(CallStarted(call.info))
+            tell(call.heard, CallStarted(call.info))
         result: Result[Any] | None = None
         try:
             result = result_of(call, await proceed(call), clock())
@@ -48,12 +49,12 @@ def observe_layer(proceed: Handler, clock: Callable[[], float]) -> Pipeline:
 def _tell_end(call: Call, result: Result[Any] | None, clock: Callable[[], float]) -> None:
     if result is None:
         if CallCancelled in call.heard:
-            call.tell(CallCancelled(call.info, clock() - call.started))
+            tell(call.heard, CallCancelled(call.info, clock() - call.started))
     elif result:
         if CallSucceeded in call.heard:
-            call.tell(CallSucceeded(call.info, result))
+            tell(call.heard, CallSucceeded(call.info, result))
     elif CallGivenUp in call.heard:
-        call.tell(CallGivenUp(call.info, result))
+        tell(call.heard, CallGivenUp(call.info, result))
 
 
 class Silent:
@@ -102,7 +103,7 @@ class Exchanges(Silent):
         call.exchanges += 1
         self._exchange, self._started = exchange, self._clock()
         if ExchangeStarted in call.heard:
-            call.tell(ExchangeStarted(call.info, exchange))
+            tell(call.heard, ExchangeStarted(call.info, exchange))
         return [(name.encode("ascii"), value.encode("latin-1")) for name, value in exchange.headers]
 
     def answered(self, answer: Answer) -> None:
@@ -110,7 +111,7 @@ class Exchanges(Silent):
         call, exchange = self._call, self._exchange
         if exchange is not None and ExchangeAnswered in call.heard:
             peer = answer.peer() if answer.peer is not None else None
-            call.tell(ExchangeAnswered(call.info, exchange, answer.status, answer.http_version, peer))
+            tell(call.heard, ExchangeAnswered(call.info, exchange, answer.status, answer.http_version, peer))
 
     def ended(self, outcome: Outcome | Exchanged | None) -> None:
         """Tell that the exchange is over; None when the caller left."""
@@ -123,7 +124,7 @@ class Exchanges(Silent):
         if outcome is not None:
             status, reused = outcome.status, outcome.reused
             kind = outcome.kind if isinstance(outcome, Outcome) else _kind_of_hop(outcome.status)
-        call.tell(ExchangeEnded(call.info, exchange, status, kind, elapsed, reused, outcome is None))
+        tell(call.heard, ExchangeEnded(call.info, exchange, status, kind, elapsed, reused, outcome is None))
 
 
 def _kind_of_hop(status: int) -> FailureKind | None:

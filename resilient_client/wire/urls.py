@@ -68,7 +68,7 @@ def _parse_base(base_url: str) -> Url:
     try:
         return parse_url(base_url)
     except ConfigError as problem:
-        hint = "" if "://" in base_url else f"; did you mean 'http://{redact_url(base_url)}'?"
+        hint = "" if "://" in base_url or "@" in base_url else f"; did you mean 'http://{redact_url(base_url)}'?"
         raise ConfigError(f"base_{problem}{hint}") from None
 
 

@@ -7,6 +7,7 @@ import queue
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from dataclasses import dataclass
@@ -139,3 +140,15 @@ def _read_all(descriptor: int):
         if not piece:
             return
         yield piece
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write a policy file and return its path."""
+
+    def write(text: str, name: str = "services.toml"):
+        path = tmp_path / name
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    return write

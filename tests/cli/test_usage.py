@@ -7,6 +7,7 @@ import pytest
 from resilient_client import __version__
 
 URL = "http://127.0.0.1:9/"
+COMMANDS = ("call", "check", "explain", "init", "schema", "serve", "demo")
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,11 @@ URL = "http://127.0.0.1:9/"
         (["serve", "--tls", "broken"], "--tls"),
         (["serve", "--script", "/does/not/exist.py"], "/does/not/exist.py"),
         (["demo", "--seconds", "0.1"], "--seconds"),
+        (["check"], "FILE"),
+        (["check", "a.toml", "b.toml"], "b.toml"),
+        (["explain", "a.toml"], "CLIENT"),
+        (["schema", "a.toml"], "a.toml"),
+        (["init", "a.toml", "b.toml"], "b.toml"),
         (["nothing"], "nothing"),
     ],
 )
@@ -58,13 +64,15 @@ def test_one_line_names_what_is_wrong(cli, arguments, named):
 def test_without_a_command_there_is_help_and_2(cli):
     ran = cli()
     assert ran.code == 2
-    assert all(command in ran.out for command in ("call", "serve", "demo"))
+    assert all(f"  {command} " in ran.out for command in COMMANDS)
 
 
-def test_help_is_plain_and_0(cli):
-    ran = cli("call", "--help")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_plain_and_0(cli, command):
+    ran = cli(command, "--help")
     assert ran.code == 0
-    assert "--idempotency-key" in ran.out
+    assert f"Usage: resilient-client {command} " in ran.out
+    assert "--help" in ran.out
     assert "\x1b" not in ran.out
 
 

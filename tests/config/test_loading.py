@@ -415,7 +415,7 @@ def test_a_variable_for_one_key_of_what_is_off_is_a_mistake(policy_file):
     policy_file.write('[clients.a]\nretry = "off"\n')
     where, key, said = policy_file.mistake(**{VARIABLE: "5"})
     assert (where, key) == (VARIABLE, "clients.a.retry.max_attempts")
-    assert '"retry" is off here (client a (' in said
+    assert '"retry" is off (client a (' in said
 
 
 @pytest.mark.parametrize(
@@ -440,3 +440,67 @@ def test_a_proxy_may_be_in_the_environment_as_a_whole_and_change_there(policy_fi
         environment["PROXY"] = "http://two:3128"
         policies.reload()
         assert client._settings.wire.proxy == "http://two:3128"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'cert = ["client.pem", 5, "hunter2"]',
+        'cert = ["a", "b", "hunter2", "c"]',
+        'proxy = "me:hunter2@proxy:3128"',
+        'proxy = "http://${U}:hunter2@proxy:3128"',
+        'proxy = "http://me:hunter2${U}@proxy:3128"',
+        'base_url = "me:hunter2@host"',
+        'base_url = "http://me:hunter2@host"',
+        'headers = { Cookie = "hunter2$${" }',
+    ],
+)
+def test_a_password_in_a_value_that_is_wrong_is_not_in_the_report(policy_file, line):
+    policy_file.write(f"[clients.a]\n{line}\n")
+    with pytest.raises(ConfigError) as refused:
+        policy_file.load()
+    assert "hunter2" not in f"{refused.value} {refused.value.problems}"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("HEADERS__AUTHORIZATION", "Bearer ${X} hunter2"),
+        ("HEADERS__COOKIE", "hunter2$${"),
+        ("PROXY", "http://${U}:hunter2@proxy:3128"),
+        ("PROXY", "http://me:hunter2@proxy:3128"),
+        ("CERT", '["a", "b", "hunter2"]'),
+    ],
+)
+def test_a_password_of_the_environment_is_not_in_the_explanation(variable, text):
+    environment = {f"RESILIENT_CLIENT__CLIENTS__A__{variable}": text}
+    policies = load_policies({"clients": {"a": {}}}, environment=environment)
+    assert "hunter2" not in f"{policies.explain('a')} {policies.explain('a').as_dict()}"
+
+
+def test_references_are_shown_as_they_are_written(policy_file):
+    policy_file.write(
+        '[clients.a]\nproxy = "http://me:${PASSWORD}@proxy:3128"\nheaders = { Authorization = "Bearer ${TOKEN}" }\n'
+    )
+    shown = str(policy_file.load().explain("a"))
+    assert 'proxy = "http://me:${PASSWORD}@proxy:3128"' in shown
+    assert 'headers.Authorization = "Bearer ${TOKEN}"' in shown
+
+
+def test_a_variable_for_one_key_of_what_a_preset_has_off_is_a_mistake():
+    variable = "RESILIENT_CLIENT__PRESETS__BATCH__BREAKER__OPEN_FOR"
+    with pytest.raises(ConfigError, match='"breaker" is off'):
+        load_policies({"clients": {"a": {}}}, environment={variable: "1s"})
+
+
+def test_routes_of_code_stand_in_place_of_those_of_the_file():
+    tables = {"routes": [{"match": "/a", "redirects": 1}]}
+    policies = load_policies({"clients": {"a": tables}}, environment={})
+    with policies.client("a", routes={"/b": Policy(redirects=2)}) as client:
+        assert [str(route) for route, _ in client._plan.routes.entries] == ["/b"]
+
+
+def test_a_method_that_is_none_is_refused(policy_file):
+    policies = policy_file.write("[clients.a]").load()
+    with pytest.raises(ValueError, match="not an HTTP method"):
+        policies.policy("a", "NO GOOD", "/x")
