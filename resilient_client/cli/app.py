@@ -16,6 +16,7 @@ from resilient_client.cli.explain import explain
 from resilient_client.cli.init import init
 from resilient_client.cli.schema import schema
 from resilient_client.cli.serve import serve
+from resilient_client.cli.top.command import top
 
 PROGRAM = "resilient-client"
 
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (call, check, explain, init, schema, serve, demo):
+for command in (call, check, explain, init, schema, serve, demo, top):
     app.command()(command)
 
 

@@ -41,7 +41,7 @@ class StateServer:
     def __init__(self, port: int, host: str) -> None:
         """Listen and begin to record; raises `ConfigError`, or `OSError` when the port cannot be had."""
         _check(port, host)
-        self._server = _Server(host, port, lambda: self._published.document())
+        self._server = _Server(host, port, self._document)
         self._published = Published()
         self._stopped = False
         shown = f"[{host}]" if ":" in host else host
@@ -49,6 +49,9 @@ class StateServer:
         self._thread = threading.Thread(target=self._run, name=f"state at {self.url}", daemon=True)
         self._thread.start()
         on_fork(self)
+
+    def _document(self) -> bytes:
+        return self._published.document()
 
     def _run(self) -> None:
         self._server.serve_forever()
@@ -146,5 +149,5 @@ class _Handler(BaseHTTPRequestHandler):
         """Name neither versions nor libraries."""
         return "resilient-client"
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: ARG002 - the signature is given
+    def log_message(self, format: str, *args: Any) -> None:
         """Print nothing: stderr is the application's."""
