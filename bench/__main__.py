@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import layers, throughput
+from bench import layers, policy_files, telemetry, throughput
 
 
 def show(title: str, values: dict[str, float], unit: str) -> None:
@@ -13,6 +13,8 @@ def show(title: str, values: dict[str, float], unit: str) -> None:
 
 def main() -> None:
     show("Policy layers", layers.measure(), "us")
+    show("Telemetry", telemetry.measure(), "us")
+    show("Policy files", policy_files.measure(), "")
     for at_once, ours, theirs in ((1, 3000, 2000), (10, 5000, 3000), (100, 6000, 400)):
         show(f"Asynchronous, {at_once} at once", throughput.asynchronous(at_once, ours=ours, theirs=theirs), "")
     for threads in (1, 16):

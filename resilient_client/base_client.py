@@ -217,23 +217,22 @@ class BaseClient:
             )
         request = plan.requests.build(check_method(method), url, idempotency_key=key, **given)
         decoder = None if decode is None else decoding.decoder(decode)
-        template, configured = plan.choose(request.method, request.url)
-        chosen = configured if policy is None else policy
+        choice = plan.choose(request.method, request.url)
         now = self._backend.now()
         call = Call(
             request,
-            chosen,
+            choice.policy if policy is None else policy,
             self.name,
             now,
-            route=route or template,
+            route=route or choice.template,
             expect=expect,
             decoder=decoder,
             idempotency_key=key or idempotency_key_of(request),
-            at_most=inf if policy is None else explicit_total(configured),
+            at_most=inf if policy is None else explicit_total(choice.policy),
             mark=now,
             heard=self._audience.now(),
         )
-        return call, plan.pipeline(chosen)
+        return call, choice.pipeline if policy is None else plan.pipeline(policy)
 
     # For operators.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from resilient_client.backends import Backend
 from resilient_client.errors import ConfigError
@@ -20,6 +20,14 @@ from resilient_client.wire.requests import RequestBuilder
 
 MAX_PIPELINES: Final = 64
 """Assembled pipelines kept for policies of single calls; more policies than that are assembled anew each time."""
+
+
+class Choice(NamedTuple):
+    """What holds for one request: the template of its route, if it has one, its policy and the pipeline of that."""
+
+    template: str | None
+    policy: Policy
+    pipeline: Pipeline
 
 
 class Plan:
@@ -40,32 +48,32 @@ class Plan:
         self._kernels = kernels
         self._backend = backend
         self._send = send
-        self._pipelines: dict[Policy, Pipeline] = {}
-        self._room = MAX_PIPELINES + len(self.policies)
-        for one in self.policies:
-            self.pipeline(one)
+        self._others: dict[Policy, Pipeline] = {}
+        self._usual = Choice(None, policy, self._assembled(policy))
+        self._by_route = {
+            route: Choice(route.template, of_route, self._assembled(of_route))
+            for route, of_route in (routes.entries if routes else ())
+        }
 
-    @property
-    def policies(self) -> list[Policy]:
-        """The client's policy and those of its routes."""
-        return [self.policy, *(policy for _, policy in self.routes.entries)] if self.routes else [self.policy]
-
-    def choose(self, method: str, url: Url) -> tuple[str | None, Policy]:
-        """Return the template of the route that a request matches, if any, and the policy it has."""
+    def choose(self, method: str, url: Url) -> Choice:
+        """Return what holds for a request that brings no policy of its own."""
         if self.routes is None:
-            return None, self.policy
+            return self._usual
         path = self.requests.base.path_inside(url)
         found = None if path is None else self.routes.match(method, path)
-        return (None, self.policy) if found is None else (found[0].template, found[1])
+        return self._usual if found is None else self._by_route[found[0]]
 
     def pipeline(self, policy: Policy) -> Pipeline:
-        """Return the pipeline of `policy`."""
-        pipeline = self._pipelines.get(policy)
+        """Return the pipeline of a policy that one call brings; policies are best made once and kept."""
+        pipeline = self._others.get(policy)
         if pipeline is None:
-            pipeline = assemble(policy, self._kernels, self._backend, self._send)
-            if len(self._pipelines) < self._room:
-                self._pipelines[policy] = pipeline
+            pipeline = self._assembled(policy)
+            if len(self._others) < MAX_PIPELINES:
+                self._others[policy] = pipeline
         return pipeline
+
+    def _assembled(self, policy: Policy) -> Pipeline:
+        return assemble(policy, self._kernels, self._backend, self._send)
 
 
 def explicit_total(policy: Policy) -> float:
