@@ -32,7 +32,7 @@ class Everywhere:
     def remove(self, listener: Listener) -> None:
         """Tell `listener` no more, except of calls under way; harmless when it was not told."""
         with self._lock:
-            self.listeners = tuple(one for one in self.listeners if one is not listener)
+            self.listeners = tuple(one for one in self.listeners if one != listener)
 
     def __call__(self, event: CircuitChanged) -> None:
         """Pass on that a circuit changed."""

@@ -24,6 +24,9 @@ PATH: Final = "/state"
 PATIENCE: Final = 5.0
 """Seconds that a connection may be silent."""
 
+POLL: Final = 0.1
+"""Seconds between two looks at whether it is to stop."""
+
 LOOPBACK: Final = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 """A Host header that names this machine. A web page whose name was made to lead here sends its own."""
 
@@ -54,7 +57,7 @@ class StateServer:
         return self._published.document()
 
     def _run(self) -> None:
-        self._server.serve_forever()
+        self._server.serve_forever(POLL)
 
     def stop(self) -> None:
         """Close the port and record nothing more; harmless when that was done."""

@@ -50,13 +50,20 @@ class Traced:
 
 
 class OnTheWire:
-    """What tracing keeps of an exchange: its span, if it has one, and the token of what is attached."""
+    """What tracing keeps of an exchange: its span, if it has one, and what is attached until its head has come."""
 
-    __slots__ = ("span", "token")
+    __slots__ = ("_attached", "_token", "span")
 
-    def __init__(self, span: Span | None, token: Any) -> None:
+    def __init__(self, span: Span | None, inside: Context) -> None:
         self.span = span
-        self.token = token
+        self._attached = inside
+        self._token: Any = otel_context.attach(inside)
+
+    def detach(self) -> None:
+        """Detach, once, and only where it was attached: a coroutine may be thrown away from another context."""
+        token, self._token = self._token, None
+        if token is not None and otel_context.get_current() is self._attached:
+            otel_context.detach(token)
 
 
 class Tracing:
@@ -146,7 +153,7 @@ class Tracing:
         exchange.headers += carrier.items()
         if span is not None and HTTPX_INSTRUMENTATION in sys.modules and span.is_recording():
             inside = otel_context.set_value(_SUPPRESS_HTTP_INSTRUMENTATION_KEY, True, inside)
-        exchange.trace = OnTheWire(span, otel_context.attach(inside))
+        exchange.trace = OnTheWire(span, inside)
 
     def _client_span(self, call: CallInfo, exchange: Exchange, below: Context) -> Span:
         method = method_of(exchange.method)
@@ -168,7 +175,7 @@ class Tracing:
 
     def _exchange_answered(self, event: ExchangeAnswered) -> None:
         wire: OnTheWire = event.exchange.trace
-        self._detach(wire)
+        wire.detach()
         span = wire.span
         if span is None:
             return
@@ -182,7 +189,7 @@ class Tracing:
 
     def _exchange_ended(self, event: ExchangeEnded) -> None:
         wire: OnTheWire = event.exchange.trace
-        self._detach(wire)
+        wire.detach()
         span = wire.span
         if span is None:
             return
@@ -191,11 +198,6 @@ class Tracing:
             span.set_attribute("error.type", error)
             span.set_status(StatusCode.ERROR)
         span.end()
-
-    def _detach(self, wire: OnTheWire) -> None:
-        token, wire.token = wire.token, None
-        if token is not None:
-            otel_context.detach(token)
 
 
 def error_type(event: ExchangeEnded) -> str | None:
