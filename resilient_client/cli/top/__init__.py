@@ -1,0 +1,1 @@
+"""The command `top`: the clients of a running process, live in a terminal."""
