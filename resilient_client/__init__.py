@@ -13,13 +13,14 @@ from resilient_client.headers import Headers
 from resilient_client.pipeline.kernels import Kernels
 from resilient_client.policy import Breaker, Bulkhead, Policy, Retry, RetryBudget, Timeouts
 from resilient_client.result import Attempt, Failure, FailureKind, Result, StopReason, Success
-from resilient_client.state import CircuitState, ClientState
+from resilient_client.state import BulkheadState, CircuitState, ClientState
 
 __all__ = [
     "AsyncClient",
     "Attempt",
     "Breaker",
     "Bulkhead",
+    "BulkheadState",
     "CallFailed",
     "CircuitState",
     "Client",

@@ -19,7 +19,7 @@ from resilient_client.pipeline.circuit import Circuit
 from resilient_client.plan import Plan, explicit_total, route_table
 from resilient_client.policy import Policy
 from resilient_client.redact import redact_url
-from resilient_client.state import CircuitState, ClientState
+from resilient_client.state import BulkheadState, ClientState
 from resilient_client.telemetry import Audience, HttpSpans
 from resilient_client.wire.build import WireOptions, build_wire
 from resilient_client.wire.delivery import send_over
@@ -238,21 +238,28 @@ class BaseClient:
 
     def state(self) -> ClientState:
         """Return circuits, permits, queue and budget as they are now."""
-        now, policy, kernels = self._backend.now(), self.policy, self.kernels
-        circuits: dict[str, CircuitState] = {}
-        if policy.breaker is not None:
-            for circuit in kernels.circuits(policy.breaker).all():
-                calls, failures = circuit.counts(now)
-                circuits[circuit.key] = CircuitState(circuit.state, calls, failures, circuit.next_probe_in(now))
-        permits = kernels.permits(policy.bulkhead) if policy.bulkhead is not None else None
+        now, plan, kernels = self._backend.now(), self._plan, self.kernels
+        policy = plan.policy
+        circuits = kernels.circuit_states(policy.breaker, now)
+        bulkheads: dict[str, BulkheadState] = {}
+        seen: set[object] = {policy.breaker, policy.bulkhead, None}
+        for route, own in plan.own_settings():
+            if own.breaker not in seen:
+                of_route = kernels.circuit_states(own.breaker, now)
+                circuits |= {f"{route} {key}": state for key, state in of_route.items()}
+            if own.bulkhead is not None and own.bulkhead not in seen:
+                bulkheads[route] = kernels.permits(own.bulkhead).state()
+            seen |= {own.breaker, own.bulkhead}
+        permits = kernels.permits(policy.bulkhead).state() if policy.bulkhead is not None else None
         budget = policy.retry.budget if policy.retry is not None else None
         return ClientState(
             self.name,
             circuits,
             permits.in_use if permits else None,
-            permits.settings.max_concurrent if permits else None,
+            permits.limit if permits else None,
             permits.queued if permits else None,
             kernels.budget(budget).available(now) if budget is not None else None,
+            bulkheads,
         )
 
     def breaker(self, key: str | None = None) -> Circuit:

@@ -23,6 +23,7 @@ tuples, which are made in half the time of a frozen dataclass.
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
@@ -225,7 +226,18 @@ Heard: TypeAlias = Mapping[type, tuple[Listener, ...]]
 EVENTS: Final[tuple[type, ...]] = Event.__args__
 NOBODY: Final[Heard] = {}
 
-_broken: set[int] = set()
+_broken: Final[weakref.WeakSet[Listener]] = weakref.WeakSet()
+
+
+def _first_time(listener: Listener) -> bool:
+    """Return whether `listener` raised for the first time; one that cannot be remembered raises for the first time."""
+    try:
+        if listener in _broken:
+            return False
+        _broken.add(listener)
+    except TypeError:  # it has no hash, or no weak references
+        pass
+    return True
 
 
 def audience(listeners: Iterable[Listener]) -> Heard:
@@ -254,6 +266,5 @@ def tell(heard: Heard, event: Event) -> None:
         try:
             listener(event)
         except Exception:
-            if id(listener) not in _broken:
-                _broken.add(id(listener))
+            if _first_time(listener):
                 log.exception("a listener raised on %s, which is not logged again: %r", type(event).__name__, listener)

@@ -5,7 +5,7 @@ A plan is swapped whole and its settings never change, so that a call sees one o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import inf
 from typing import Any, Final, NamedTuple
 
@@ -54,6 +54,12 @@ class Plan:
             route: Choice(route.template, of_route, self._assembled(of_route))
             for route, of_route in (routes.entries if routes else ())
         }
+
+    def own_settings(self) -> Iterator[tuple[str, Policy]]:
+        """Yield every route with its policy."""
+        if self.routes is not None:
+            for route, policy in self.routes.entries:
+                yield str(route), policy
 
     def choose(self, method: str, url: Url) -> Choice:
         """Return what holds for a request that brings no policy of its own."""

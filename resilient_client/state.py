@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -22,8 +22,22 @@ class CircuitState:
 
 
 @dataclass(frozen=True, slots=True)
+class BulkheadState:
+    """One bulkhead: permits in use, permits there are, callers that wait for one."""
+
+    in_use: int
+    limit: int
+    queued: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClientState:
-    """One client. Bulkhead and budget are None when the policy switches them off."""
+    """One client. Bulkhead and budget are None when the policy switches them off.
+
+    `circuits` holds those of the client's own policy by their key, and those of routes with a `Breaker` of their own by
+    route and key: `POST /charges/{id} https://payments:443`. `bulkheads` holds those of routes with a `Bulkhead` of
+    their own, by route.
+    """
 
     client: str
     circuits: dict[str, CircuitState]
@@ -31,6 +45,7 @@ class ClientState:
     permits: int | None
     queued: int | None
     budget: float | None
+    bulkheads: dict[str, BulkheadState] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the same as dictionaries, for JSON."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from resilient_client.events import PermitAwaited, Rejected
 from resilient_client.exchange import Outcome
 from resilient_client.result import FailureKind, StopReason
+from resilient_client.state import BulkheadState
 
 if TYPE_CHECKING:
     from resilient_client.backends import Backend, Waker
@@ -123,6 +124,10 @@ class Permits:
     def queued(self) -> int:
         """Callers waiting now."""
         return len(self._waiting)
+
+    def state(self) -> BulkheadState:
+        """Return what operators ask for."""
+        return BulkheadState(self.in_use, self.settings.max_concurrent, self.queued)
 
     def after_fork(self) -> None:
         """Start empty in a forked child: whoever holds or waits does so in the parent."""

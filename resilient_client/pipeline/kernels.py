@@ -18,6 +18,7 @@ from resilient_client.pipeline.bulkhead import Permits
 from resilient_client.pipeline.circuit import Change, Circuit
 from resilient_client.pipeline.circuits import Circuits
 from resilient_client.policy import Breaker, Bulkhead, Policy, RetryBudget
+from resilient_client.state import CircuitState
 
 if TYPE_CHECKING:
     import pybreaker
@@ -67,6 +68,14 @@ class Kernels:
     def circuits(self, settings: Breaker) -> Circuits:
         """Return the circuits that count under `settings`."""
         return self._shared(self._circuits, settings, lambda: Circuits(settings, self._make_circuit))
+
+    def circuit_states(self, settings: Breaker | None, now: float) -> dict[str, CircuitState]:
+        """Return the circuits that count under `settings`, by their key, as they are."""
+        states: dict[str, CircuitState] = {}
+        for circuit in self.circuits(settings).all() if settings is not None else ():
+            calls, failures = circuit.counts(now)
+            states[circuit.key] = CircuitState(circuit.state, calls, failures, circuit.next_probe_in(now))
+        return states
 
     def permits(self, settings: Bulkhead) -> Permits:
         """Return the permits that are given out under `settings`."""

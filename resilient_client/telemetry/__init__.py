@@ -129,6 +129,6 @@ class Audience:
     def watch(self, client: BaseClient) -> None:
         """Have the gauges read the state of `client` for as long as it is there and open."""
         if self.lasting:
-            from resilient_client.telemetry.population import CLIENTS  # noqa: PLC0415 - it knows BaseClient
+            from resilient_client.telemetry import population  # noqa: PLC0415 - it knows BaseClient
 
-            CLIENTS.add(client)
+            population.add(client)

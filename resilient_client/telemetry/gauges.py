@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.metrics import CallbackOptions, Observation
 
+from resilient_client.state import BulkheadState
 from resilient_client.telemetry.bounded import Bounded
 from resilient_client.telemetry.population import open_clients
 
@@ -49,20 +50,23 @@ def observe_clients(meter: Any) -> None:
 
 
 def _usage(client: BaseClient) -> Iterator[tuple[float, dict[str, str]]]:
-    yield from _of_bulkhead(client, client.state().permits_in_use)
+    yield from ((bulkhead.in_use, {"name": name}) for name, bulkhead in _bulkheads(client))
 
 
 def _limit(client: BaseClient) -> Iterator[tuple[float, dict[str, str]]]:
-    yield from _of_bulkhead(client, client.state().permits)
+    yield from ((bulkhead.limit, {"name": name}) for name, bulkhead in _bulkheads(client))
 
 
 def _queued(client: BaseClient) -> Iterator[tuple[float, dict[str, str]]]:
-    yield from _of_bulkhead(client, client.state().queued)
+    yield from ((bulkhead.queued, {"name": name}) for name, bulkhead in _bulkheads(client))
 
 
-def _of_bulkhead(client: BaseClient, value: int | None) -> Iterator[tuple[float, dict[str, str]]]:
-    if value is not None:
-        yield value, {"name": client.name}
+def _bulkheads(client: BaseClient) -> Iterator[tuple[str, BulkheadState]]:
+    """Yield the client's own bulkhead under its name, and those of its routes under client and route."""
+    state = client.state()
+    if state.permits_in_use is not None and state.permits is not None and state.queued is not None:
+        yield client.name, BulkheadState(state.permits_in_use, state.permits, state.queued)
+    yield from ((f"{client.name} {route}", bulkhead) for route, bulkhead in state.bulkheads.items())
 
 
 def _budget(client: BaseClient) -> Iterator[tuple[float, dict[str, str]]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resilient_client.redact import redact_url
 from resilient_client.telemetry.everywhere import EVERYWHERE
-from resilient_client.telemetry.population import CLIENTS
+from resilient_client.telemetry.population import everyone
 from resilient_client.telemetry.recent import Recent
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 """Goes up when a key changes its meaning or goes away."""
-
-PATIENCE: Final = 100
-"""How often the clients are looked through anew because one came meanwhile."""
 
 
 class Published:
@@ -68,21 +65,11 @@ def program() -> str:
 def _clients(counts: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any]]:
     """Return every dependency: clients that share their state are one, by the name it was given first."""
     sharing: defaultdict[int, list[BaseClient]] = defaultdict(list)
-    for client in _population():
+    for client in everyone():
         if not client.closed and client._audience.standard:  # noqa: SLF001 - telemetry is ours
             sharing[id(client.kernels)].append(client)
     told = [_client(min(clients, key=_order), clients, counts) for clients in sharing.values()]
     return sorted(told, key=lambda one: (one["name"], one["base_url"] or ""))
-
-
-def _population() -> list[BaseClient]:
-    """Return all clients, however many are made meanwhile by other threads."""
-    for _ in range(PATIENCE):
-        try:
-            return list(CLIENTS)
-        except RuntimeError:  # the set grew under the loop
-            continue
-    return []
 
 
 def _order(client: BaseClient) -> tuple[bool, str, str]:

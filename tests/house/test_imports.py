@@ -132,7 +132,17 @@ def test_importing_the_package_does_not_import(heavy):
 
 def test_public_names_are_pinned():
     assert sorted(resilient_client.__all__) == [
-        *("AsyncClient", "Attempt", "Breaker", "Bulkhead", "CallFailed", "CircuitState", "Client", "ClientClosed"),
+        *(
+            "AsyncClient",
+            "Attempt",
+            "Breaker",
+            "Bulkhead",
+            "BulkheadState",
+            "CallFailed",
+            "CircuitState",
+            "Client",
+            "ClientClosed",
+        ),
         *("ClientState", "ConfigError", "Failure", "FailureKind", "Headers", "Kernels", "Policy"),
         *(
             "ResilientClientError",

@@ -183,6 +183,49 @@ def test_a_method_nobody_knows_is_other(virtual, meters):
 # Gauges.
 
 
+def test_bulkheads_and_circuits_of_routes_are_shown_under_their_route(meters):
+    world = VirtualWorld()
+    world.on("/report", steps.status(500))
+    own = Policy(retry=None, bulkhead=Bulkhead(max_concurrent=3), breaker=Breaker(consecutive=1))
+    client = world.client("routed", routes={"GET /report": own}, listeners=[meters.listener])
+    client.get("/report")
+    limits = {
+        attributes["name"]: value
+        for attributes, value in meters.points("resilient_client.bulkhead.limit")
+        if attributes["resilient_client.client.name"] == "routed"
+    }
+    assert limits == {"routed": 100, "routed GET /report": 3}
+    states = {
+        (attributes["name"], attributes["state"])
+        for attributes, value in meters.points("resilient_client.circuit_breaker.state")
+        if attributes["resilient_client.client.name"] == "routed" and value
+    }
+    assert states == {("GET /report http://far.side:80", "open")}
+
+
+def test_clients_may_be_made_while_somebody_collects(meters):
+    import threading
+
+    stop = threading.Event()
+    failed = []
+
+    def collect():
+        while not stop.is_set():
+            try:
+                meters.points("resilient_client.bulkhead.limit")
+            except RuntimeError as problem:
+                failed.append(problem)
+
+    thread = threading.Thread(target=collect, daemon=True)
+    thread.start()
+    clients = [Client(f"c{number}", listeners=[meters.listener]) for number in range(300)]
+    stop.set()
+    thread.join()
+    for client in clients:
+        client.close()
+    assert failed == []
+
+
 def test_a_closed_client_disappears_from_the_gauges(meters):
     client = Client("to-be-closed", listeners=[meters.listener])
     assert at(meters, "bulkhead.limit", "to-be-closed") == 100

@@ -325,26 +325,6 @@ def test_many_ask_while_clients_come_and_go(fault_server):
     assert problems == []
 
 
-def test_a_client_that_is_made_while_the_others_are_looked_through_spoils_nothing(monkeypatch, fault_server):
-    class Growing:
-        looks = 0
-
-        def __init__(self, clients):
-            self.clients = clients
-
-        def __iter__(self):
-            Growing.looks += 1
-            if Growing.looks < 3:
-                raise RuntimeError("Set changed size during iteration")
-            return iter(self.clients)
-
-    with Client("there", base_url=fault_server.url) as client:
-        monkeypatch.setattr("resilient_client.telemetry.published.CLIENTS", Growing([client]))
-        with serve_state() as server:
-            assert of(told_by(server), "there")
-    assert Growing.looks == 3
-
-
 # The file.
 
 
