@@ -159,7 +159,7 @@ class Hops(Protocol):
         """Take note of a request that is about to be sent; returns fields to set in it."""
         ...
 
-    def answered(self, hop: Exchanged) -> None:
+    def answered(self, answer: Answer) -> None:
         """Take note of an answer that another request of the flow follows."""
         ...
 

@@ -75,10 +75,11 @@ class Watch:
         """Watch the directories that lead to the file, until they are others."""
         from watchfiles import watch  # noqa: PLC0415 - an extra
 
-        directories = self._directories()
+        steps = self._steps()
+        directories = {step.parent for step in steps if step.parent.is_dir()}
         changes = watch(
             *directories,
-            watch_filter=None,
+            watch_filter=lambda _, path: Path(path) in steps,
             recursive=False,
             step=SETTLE,
             stop_event=self._stopped,
@@ -89,21 +90,19 @@ class Watch:
         self._look()  # it may have changed before the watch stood
         for _ in changes:
             self._look()
-            if self._directories() != directories:
+            if self._steps() != steps:
                 return
 
-    def _directories(self) -> list[Path]:
-        """Return every directory in which a name on the way to the file can be replaced."""
-        found: list[Path] = []
+    def _steps(self) -> set[Path]:
+        """Return every name on the way to the file that can be replaced: its own, and those of links to it."""
+        found: set[Path] = set()
         path = self._path
         for _ in range(40):  # as many links as Linux follows
-            if path.parent not in found and path.parent.is_dir():
-                found.append(path.parent)
+            found.add(path)
             link = next((one for one in (path, *path.parents) if one.is_symlink()), None)
             if link is None:
                 break
-            if link.parent not in found and link.parent.is_dir():
-                found.append(link.parent)
+            found.add(link)
             path = link.parent / link.readlink() / path.relative_to(link)
         return found
 

@@ -42,7 +42,7 @@ def carries_context() -> bool:
 
 
 @cache
-def tracing(http_spans: HttpSpans) -> Listener:
+def span_maker(http_spans: HttpSpans) -> Listener:
     """Return the listener that makes spans; one for all clients."""
     from resilient_client.telemetry.tracing import Tracing  # noqa: PLC0415 - imports OpenTelemetry
 
@@ -50,7 +50,7 @@ def tracing(http_spans: HttpSpans) -> Listener:
 
 
 @cache
-def metrics() -> Listener:
+def measurer() -> Listener:
     """Return the listener that measures; one for all clients."""
     from resilient_client.telemetry.metrics import Metrics  # noqa: PLC0415 - imports OpenTelemetry
 
@@ -65,7 +65,7 @@ class Measured:
     def __call__(self, event: CircuitChanged) -> None:
         """Pass the event on when somebody measures."""
         if meter_provider() is not None:
-            metrics()(event)
+            measurer()(event)
 
 
 MEASURED: Final = Measured()
@@ -122,8 +122,8 @@ class Audience:
         return found
 
     def _make(self, everywhere: tuple[Listener, ...], *, traced: bool, measured: bool) -> Heard:
-        first = [tracing(self._http_spans)] if traced else []
-        last = [metrics()] if measured else []
+        first = [span_maker(self._http_spans)] if traced else []
+        last = [measurer()] if measured else []
         return audience([*first, *self._own, LOGS, *everywhere, *last])
 
     def watch(self, client: BaseClient) -> None:

@@ -165,12 +165,13 @@ class Tracing:
         }
         if method != exchange.method:
             attributes["http.request.method_original"] = exchange.method
-        if call.route is not None:
-            attributes["url.template"] = call.route
+        route = call.route if exchange.url == call.url else None  # a redirect leads to some other place
+        if route is not None:
+            attributes["url.template"] = route
         if exchange.number:
             attributes["http.request.resend_count"] = exchange.number
         verb = "HTTP" if method != exchange.method else method
-        name = verb if call.route is None else f"{verb} {call.route}"
+        name = verb if route is None else f"{verb} {route}"
         return self._tracer.start_span(name, below, SpanKind.CLIENT, attributes)
 
     def _exchange_answered(self, event: ExchangeAnswered) -> None:

@@ -75,10 +75,15 @@ class Recorder:
         """Tell of a request of an auth flow."""
         return self.told.next_begins(method, url)
 
-    def answered(self, hop: Exchanged) -> None:
+    def answered(self, answer: Answer) -> None:
+        """Tell of an answer in an auth flow, and that it is over."""
+        self.told.answered(answer)
+        self.over(answer)
+
+    def over(self, answer: Answer) -> None:
         """Record an answer that something follows."""
-        self.told.ended(hop)
-        self._call.record(Outcome(None, status=hop.status, reused=hop.reused), self._limits.clock())
+        self.told.ended(Exchanged(answer.status, answer.reused))
+        self._call.record(Outcome(None, status=answer.status, reused=answer.reused), self._limits.clock())
 
 
 async def _follow(
@@ -87,7 +92,7 @@ async def _follow(
     seen = [request.url]
     for _ in range(call.policy.redirects):
         await discard_body(answer)
-        hops.answered(Exchanged(answer.status, answer.reused))
+        hops.over(answer)
         request = with_host(next_request(request, answer, seen))
         request = with_deadline_header(request, call.policy.timeouts.header, call.deadline - limits.clock())
         seen.append(request.url)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from resilient_client.exchange import Answer, Exchanged, Hops, Limits, RawHeaders, WireError, WireRequest
+from resilient_client.exchange import Answer, Hops, Limits, RawHeaders, WireError, WireRequest
 from resilient_client.headers import Headers
 from resilient_client.result import FailureKind
 from resilient_client.wire.auth_flows import AsyncioFlow, BlockingFlow, Flow, FlowFailed
@@ -134,7 +134,7 @@ class HttpxWire(ABC):
                 if after is None or not _can_be_sent(after):
                     return answer
                 await discard_body(answer)
-                hops.answered(Exchanged(answer.status, answer.reused))
+                hops.answered(answer)
                 following = after
         except BaseException:
             if answer is not None:

@@ -127,7 +127,7 @@ def test_a_file_system_that_tells_nothing_is_looked_at(tmp_path, heard, monkeypa
     policies = watched(path, heard)
     blind = tmp_path / "blind"
     blind.mkdir()
-    monkeypatch.setattr(watching.Watch, "_directories", lambda watch: [blind])
+    monkeypatch.setattr(watching.Watch, "_steps", lambda watch: {blind / "services.toml"})
     with policies.watch():
         path.write_text(text(2))
         follows(policies, heard, 2)
@@ -137,8 +137,11 @@ def test_a_watch_that_cannot_have_events_looks_by_the_clock(tmp_path, heard, mon
     path = tmp_path / "services.toml"
     path.write_text(text(1))
     policies = watched(path, heard)
-    monkeypatch.setattr(watching, "LOOK_EVERY", 0.01)
-    monkeypatch.setattr(watching.Watch, "_directories", lambda watch: [tmp_path / "nowhere"])
+
+    def refuse(*_, **__):
+        raise OSError("no more watches")
+
+    monkeypatch.setattr("watchfiles.watch", refuse)
     with watching.Watch(policies, path, look_every=0.01):
         path.write_text(text(2))
         follows(policies, heard, 2)
@@ -162,3 +165,16 @@ def test_a_watch_stops_when_it_is_told_to_and_may_be_told_twice(tmp_path, heard)
 def test_a_dict_has_no_file_to_watch():
     with pytest.raises(ConfigError, match="there is no file to watch"):
         load_policies({"clients": {"a": {}}}, environment={}).watch()
+
+
+def test_what_else_happens_in_the_directory_is_nobodys_business(tmp_path, heard, caplog):
+    path = tmp_path / "services.toml"
+    path.write_text(text(1))
+    policies = watched(path, heard)
+    caplog.set_level("INFO")
+    with policies.watch():
+        for number in range(20):
+            (tmp_path / "app.log").write_text(f"line {number}")
+        path.write_text(text(2))
+        follows(policies, heard, 2)
+    assert len([record for record in caplog.records if record.name.startswith("watchfiles")]) <= 2

@@ -1,0 +1,1 @@
+"""checkout: a small service that calls two others. Begin with README.md."""
