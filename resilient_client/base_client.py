@@ -71,6 +71,10 @@ class Settings:
     requests: RequestOptions
     wire: WireOptions
 
+    def totals(self) -> list[float]:
+        """Return the totals that somebody chose; equal numbers that nobody chose hold otherwise."""
+        return [explicit_total(policy) for policy in (self.policy, *(self.routes or {}).values())]
+
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Settings:
         """Return the settings among a client's options; what is left out is as it is by default."""
@@ -144,7 +148,6 @@ class BaseClient:
         self.kernels = kernels if kernels is not None else Kernels(policy)
         self._backend = backend or self._new_backend()
         self._audience = _audience(listeners, telemetry, http_spans)
-        self.kernels.join(name, self._audience.lasting)
         self._given_wire = wire
         self._retired: list[Wire] = []
         self._closed = False
@@ -156,6 +159,7 @@ class BaseClient:
         )
         self._wire = wire or self._new_wire(self._settings)
         self._plan = self._planned(self._settings, self._wire)()
+        self.kernels.join(self)
         self._audience.watch(self)
 
     def _new_wire(self, settings: Settings) -> Wire:
@@ -180,9 +184,11 @@ class BaseClient:
         `ValueError` or `TypeError`.
         """
         settings = Settings.of(options)
-        if settings == self._settings:
+        before = self._settings
+        if settings == before and settings.totals() == before.totals():
             return None
-        same = settings.wire == self._settings.wire or self._given_wire is not None
+        moved = settings.wire.trust_env and settings.requests.base_url != before.requests.base_url
+        same = (settings.wire == before.wire and not moved) or self._given_wire is not None
         wire = self._wire if same else self._new_wire(settings)
         planned = self._planned(settings, wire)
 
@@ -195,7 +201,11 @@ class BaseClient:
 
     def _let_go_of_retired(self) -> None:
         while self._retired:
-            run_sync(self._retired.pop().close())
+            try:
+                wire = self._retired.pop()
+            except IndexError:  # another thread closes the last one
+                return
+            run_sync(wire.close())
 
     def _call(self, method: str, url: str, decode: type[Any] | None, options: CallOptions) -> tuple[Call, Pipeline]:
         if self._closed:
@@ -243,10 +253,9 @@ class BaseClient:
         circuits = kernels.circuit_states(policy.breaker, now)
         bulkheads: dict[str, BulkheadState] = {}
         seen: set[object] = {policy.breaker, policy.bulkhead, None}
-        for route, own in plan.own_settings():
+        for route, own in plan.of_routes():
             if own.breaker not in seen:
-                of_route = kernels.circuit_states(own.breaker, now)
-                circuits |= {f"{route} {key}": state for key, state in of_route.items()}
+                circuits |= kernels.circuit_states(own.breaker, now)
             if own.bulkhead is not None and own.bulkhead not in seen:
                 bulkheads[route] = kernels.permits(own.bulkhead).state()
             seen |= {own.breaker, own.bulkhead}
@@ -282,6 +291,11 @@ class BaseClient:
         if key is None:
             raise ConfigError("breaker(): name the circuit, e.g. breaker('https://payments:443'); state() lists them")
         return self.kernels.circuits(settings).get(key)
+
+    @property
+    def lasting_listeners(self) -> tuple[Listener, ...]:
+        """Who hears of what happens seldom, by whoever's call: circuits that change."""
+        return self._audience.lasting
 
     @property
     def closed(self) -> bool:

@@ -123,15 +123,16 @@ class RetryScheduled(NamedTuple):
 
 
 class PermitAwaited(NamedTuple):
-    """A caller waited `seconds` for a permit, and got one or not."""
+    """A caller waited `seconds` for a permit of `bulkhead`, and got one or not."""
 
     call: CallInfo
+    bulkhead: str
     seconds: float
     admitted: bool
 
 
 class Rejected(NamedTuple):
-    """A policy refused an attempt: `kind` is `circuit_open` or `bulkhead_full`, `by` the circuit or the client."""
+    """A policy refused an attempt: `kind` is `circuit_open` or `bulkhead_full`, `by` the name of either."""
 
     call: CallInfo
     kind: FailureKind

@@ -49,17 +49,25 @@ class Plan:
         self._backend = backend
         self._send = send
         self._others: dict[Policy, Pipeline] = {}
+        kernels.reserve("", policy)
+        for route, of_route in routes.entries if routes else ():
+            kernels.reserve(str(route), of_route)
         self._usual = Choice(None, policy, self._assembled(policy))
         self._by_route = {
             route: Choice(route.template, of_route, self._assembled(of_route))
             for route, of_route in (routes.entries if routes else ())
         }
 
-    def own_settings(self) -> Iterator[tuple[str, Policy]]:
+    def of_routes(self) -> Iterator[tuple[str, Policy]]:
         """Yield every route with its policy."""
         if self.routes is not None:
             for route, policy in self.routes.entries:
                 yield str(route), policy
+
+    @property
+    def policies(self) -> list[Policy]:
+        """The policies whose state must stay: the client's and those of its routes."""
+        return [self.policy, *(policy for _, policy in self.of_routes())]
 
     def choose(self, method: str, url: Url) -> Choice:
         """Return what holds for a request that brings no policy of its own."""

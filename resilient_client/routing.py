@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import unquote
 
 from resilient_client.errors import ConfigError
@@ -123,26 +123,12 @@ class RouteTable(Generic[V]):
     def __init__(self, entries: Iterable[tuple[Route, V]]) -> None:
         """Make the table; raises `ConfigError` when two routes are the same or neither is more specific."""
         self.entries = tuple(entries)
-        clash = next(clashes([route for route, _ in self.entries]), None)
+        clash = next(clashes(route for route, _ in self.entries), None)
         if clash is not None:
             raise ConfigError(f"routes: {clash[0]} and {clash[1]}: {clash_told(*clash)}")
         self._root: _Node[V] = _Node()
         for route, value in self.entries:
-            self._add(route, value)
-
-    def _add(self, route: Route, value: V) -> None:
-        node = self._root
-        for segment in route.segments:
-            if segment is Slot.REST:
-                node.rest[route.method] = (route, value)
-                return
-            if segment is Slot.ONE:
-                node.one = node.one or _Node()
-                node = node.one
-            else:
-                assert isinstance(segment, str)  # noqa: S101 - the third kind of three
-                node = node.literals.setdefault(segment, _Node())
-        node.here[route.method] = (route, value)
+            _insert(self._root, route, value)
 
     def match(self, method: str, path: str) -> tuple[Route, V] | None:
         """Return the route of a request and its value; `path` starts with a slash and has no query."""
@@ -150,6 +136,20 @@ class RouteTable(Generic[V]):
         if "%" in path:
             segments = [unquote(segment) for segment in segments]
         return _find(self._root, method, segments, 0)
+
+
+def _insert(node: _Node[V], route: Route, value: V) -> None:
+    for segment in route.segments:
+        if segment is Slot.REST:
+            node.rest[route.method] = (route, value)
+            return
+        if segment is Slot.ONE:
+            node.one = node.one or _Node()
+            node = node.one
+        else:
+            assert isinstance(segment, str)  # noqa: S101 - the third kind of three
+            node = node.literals.setdefault(segment, _Node())
+    node.here[route.method] = (route, value)
 
 
 def _find(node: _Node[V], method: str, segments: list[str], at: int) -> tuple[Route, V] | None:
@@ -166,16 +166,40 @@ def _find(node: _Node[V], method: str, segments: list[str], at: int) -> tuple[Ro
     return found or node.rest.get(method) or node.rest.get(None)
 
 
-def clashes(routes: list[Route]) -> Iterator[tuple[Route, Route]]:
+def clashes(routes: Iterable[Route]) -> Iterator[tuple[Route, Route]]:
     """Yield the pairs of routes of which one would have to win and neither is more specific."""
-    by_start: dict[Segment, list[Route]] = {}
+    root: _Node[None] = _Node()
     for route in routes:
-        start = route.segments[0]
-        alike = by_start if isinstance(start, Slot) else {key: by_start.get(key, []) for key in (start, *Slot)}
-        for earlier in [one for others in alike.values() for one in others]:
+        for earlier in _alike(root, route.segments, 0):
             if earlier.overlaps(route) and earlier.covers(route) == route.covers(earlier):
                 yield earlier, route
-        by_start.setdefault(start, []).append(route)
+        _insert(root, route, None)
+
+
+def _alike(node: _Node[Any], segments: tuple[Segment, ...], at: int) -> Iterator[Route]:
+    """Yield the routes below `node` whose paths can be those of `segments`, whatever their methods."""
+    if at == len(segments):
+        yield from (route for route, _ in node.here.values())
+        return
+    yield from (route for route, _ in node.rest.values())
+    segment = segments[at]
+    if segment is Slot.REST:
+        yield from _everything_below(node)
+    elif segment is Slot.ONE:
+        for literal, inner in node.literals.items():
+            if literal:
+                yield from _alike(inner, segments, at + 1)
+    elif segment in node.literals:
+        assert isinstance(segment, str)  # noqa: S101 - the third kind of three
+        yield from _alike(node.literals[segment], segments, at + 1)
+    if node.one is not None and segment not in {"", Slot.REST}:
+        yield from _alike(node.one, segments, at + 1)
+
+
+def _everything_below(node: _Node[Any]) -> Iterator[Route]:
+    for inner in (*node.literals.values(), *([node.one] if node.one is not None else [])):
+        yield from (route for route, _ in (*inner.here.values(), *inner.rest.values()))
+        yield from _everything_below(inner)
 
 
 def clash_told(one: Route, other: Route) -> str:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
-from sys import float_info
 from typing import Any, Final, Literal
 
 from resilient_client.errors import ConfigError
+
+MOST: Final = 10**9
+"""No number means anything above: as seconds it is thirty years. Sizes may be larger."""
+
+MOST_BYTES: Final = 10**15
 
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
@@ -31,6 +35,15 @@ class Rule(ABC):
         """What is allowed, to follow "must be"."""
         return self._allowed + (" or None" if self.optional else "")
 
+    @property
+    def most(self) -> float:
+        """The largest number that is allowed; not told with the rest, since nobody means to exceed it."""
+        return MOST
+
+    def too_large(self, value: object) -> bool:
+        """Return whether a number is more than anybody could mean."""
+        return isinstance(value, (int, float)) and value > self.most
+
     @abstractmethod
     def _fits(self, value: object) -> bool: ...
 
@@ -48,7 +61,7 @@ class Number(Rule):
     unit: Literal["", "seconds"] = ""
 
     def _fits(self, value: object) -> bool:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= float_info.max:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MOST:
             return False
         return value > self.low if self.above else value >= self.low
 
@@ -68,7 +81,12 @@ class Whole(Rule):
     def _fits(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, int):
             return False
-        return value >= self.low and (self.high is None or value <= self.high)
+        return self.low <= value <= (self.most if self.high is None else self.high)
+
+    @property
+    def most(self) -> float:
+        """The largest number that is allowed."""
+        return MOST_BYTES if self.unit == "bytes" else MOST
 
     @property
     def _allowed(self) -> str:
@@ -158,6 +176,7 @@ def check(owner: Any) -> None:
     for one in fields(owner):
         value, rule = getattr(owner, one.name), one.metadata["rule"]
         if not rule.fits(value):
+            allowed = f"at most {rule.most:g}" if rule.too_large(value) else rule.allowed
             raise ConfigError(
-                f"{type(owner).__name__}({one.name}={value!r}): {one.name} must be {rule.allowed}", keys=(one.name,)
+                f"{type(owner).__name__}({one.name}={value!r}): {one.name} must be {allowed}", keys=(one.name,)
             )

@@ -62,6 +62,8 @@ def _read_base_url(value: Any) -> str:
     try:
         Base(value)
     except ConfigError as problem:
+        if "@" in value:  # whatever is wrong with it, there is a credential in it
+            raise ValueError("must be a URL without credentials, such as 'https://payments.internal'") from None
         raise ValueError(_without_name(problem)) from None
     return str(value)
 
@@ -74,6 +76,8 @@ def _without_name(problem: ConfigError) -> str:
 def _read_headers(value: Any) -> dict[str, str]:
     if not _is_headers(value):
         raise ValueError("must be a table of names and texts")
+    if len({name.lower() for name in value}) < len(value):
+        raise ValueError("has one name twice; names of header fields are compared without regard to case")
     encode_headers({name: references.blanked(text) for name, text in value.items()})
     return dict(value)
 
@@ -85,7 +89,10 @@ def _read_proxy(value: Any) -> str:
         if not references.is_one(value):
             parse_proxy(references.blanked(value))
     except ConfigError as problem:
-        raise ValueError(_without_name(problem) or str(problem)) from None
+        said = _without_name(problem)
+        if "@" in value or not said:
+            said = "must be the URL of a proxy, such as 'http://${USER}:${PASSWORD}@proxy:3128'"
+        raise ValueError(said) from None
     return str(value)
 
 

@@ -42,7 +42,7 @@ class Overrides:
 
 def written(name: str) -> str:
     """Return a name of the file as it is written in a variable."""
-    return re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_")
+    return re.sub(r"[\W_]+", "_", name.upper()).strip("_")
 
 
 def overrides_of(environment: Mapping[str, str], presets: Iterable[str], clients: Iterable[str]) -> Overrides:
@@ -53,6 +53,8 @@ def overrides_of(environment: Mapping[str, str], presets: Iterable[str], clients
         if variable.startswith(PREFIX):
             try:
                 path = _path(variable, known)
+                if path in overrides.variables:
+                    raise ValueError(f"says the same as {overrides.variables[path]}; keep one of the two")
                 _put(overrides.values, path, _value(path, environment[variable]))
             except ValueError as problem:
                 overrides.problems.append(Problem(variable, "", str(problem)))
@@ -99,7 +101,9 @@ def _put(values: dict[str, Any], path: Path, value: Any) -> None:
 
 def _value(path: Path, text: str) -> Any:
     """Return what `text` means: itself where a text is wanted, else the TOML value it is, else itself."""
-    if "headers" in path or _is_text(path):
+    if path[2:3] == ("headers",) and len(path) > 3:
+        return text
+    if _is_text(path):
         return text
     if "\n" in text or len(text) > 10_000:
         return text

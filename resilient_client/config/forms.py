@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from resilient_client.config import units
-from resilient_client.rules import Choice, HeaderName, Number, Ratio, Rule, Whole
+from resilient_client.rules import MOST, Choice, HeaderName, Number, Ratio, Rule, Whole
 
 OFF: Final = "off"
 """What switches a thing off in a file: TOML has no word for nothing."""
@@ -53,7 +53,7 @@ def _same(value: Any) -> Any:
 
 def _number_of(value: Any) -> Any:
     """Return a number as Python counts it; everything else as it is, for the rule to refuse."""
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e300 else value
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MOST else value
 
 
 def words_of(rule: Rule) -> str:
@@ -68,9 +68,9 @@ def _bounds(rule: Rule) -> dict[str, Any]:
     if isinstance(rule, Ratio):
         return {"exclusiveMinimum": 0, "maximum": 1}
     if isinstance(rule, Number):
-        return {"exclusiveMinimum" if rule.above else "minimum": rule.low}
+        return {"exclusiveMinimum" if rule.above else "minimum": rule.low, "maximum": rule.most}
     if isinstance(rule, Whole):
-        return {"minimum": rule.low} | ({} if rule.high is None else {"maximum": rule.high})
+        return {"minimum": rule.low, "maximum": rule.most if rule.high is None else rule.high}
     return {}
 
 
@@ -82,7 +82,7 @@ def _form(rule: Rule, parse: Callable[[Any], Any], schema: dict[str, Any], *, te
             return None
         parsed = parse(value)
         if parsed is None or not rule.fits(parsed):
-            raise ValueError(f"must be {words}")
+            raise ValueError(f"must be at most {rule.most:g}" if rule.too_large(parsed) else f"must be {words}")
         return parsed
 
     return Form(read, lambda value: OFF if value is None else value, words, _or_off(rule, schema), text)
@@ -100,21 +100,23 @@ def _spelled(
         if not isinstance(value, str) or (rule.optional and value == OFF):
             try:
                 return plain.read(value)
-            except ValueError:
-                raise ValueError(f"must be {said}") from None
+            except ValueError as problem:
+                raise ValueError(str(problem) if rule.too_large(value) else f"must be {said}") from None
         try:
             parsed = parse(value)
         except ValueError as problem:
             raise ValueError(f"{problem}; it must be {said}") from None
         if not rule.fits(parsed):
-            raise ValueError(f"must be {said}")
+            raise ValueError(f"must be at most {rule.most:g}" if rule.too_large(parsed) else f"must be {said}")
         return parsed
 
     def write(value: Any) -> Any:
         if value is None:
             return OFF
         shown = show(value)
-        return shown if shown[-1:].isalpha() and parse(shown) == value else value
+        if shown[-1:].isalpha() and parse(shown) == value:
+            return shown
+        return float(value) if isinstance(value, float) else value  # and not a number that remembers what it was
 
     kind = "number" if isinstance(rule, Number) else "integer"
     texts = {"type": "string", "pattern": f"^{pattern}$"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from enum import Enum
 from typing import Any, Final, Literal
 
 from resilient_client.config.forms import OFF, form_of
@@ -22,7 +23,14 @@ Key = tuple[str, ...]
 BUILT_IN: Final = "built in"
 """The place of what the package brings."""
 
-ON: Final = "on"
+
+class Mark(Enum):
+    """What stands at a key besides values."""
+
+    ON = "on"
+
+
+ON: Final = Mark.ON
 """Stands at the key of a table that is there; its values stand below it."""
 
 
@@ -98,15 +106,18 @@ Merged = dict[Key, Found]
 def merge(layers: Iterable[Layer]) -> Merged:
     """Return the values of all layers, a later one on top of the earlier ones."""
     merged: Merged = {}
+    headers: dict[str, Key] = {}
     for layer in layers:
         for key, value in _flat(layer.values):
             if layer.adds_in_vain(merged, key) and value is not None:
                 continue
             if value in (ON, None) and key in TABLES:
                 _turn(merged, key, Found(value, Origin(layer, key)))
-            else:
-                _replace_same_header(merged, key)
-                merged[key] = Found(value, Origin(layer, key))
+                continue
+            if key[0] == "headers":  # names of header fields are compared without regard to case
+                merged.pop(headers.get(key[1].lower(), key), None)
+                headers[key[1].lower()] = key
+            merged[key] = Found(value, Origin(layer, key))
     return merged
 
 
@@ -129,13 +140,6 @@ def _turn(merged: Merged, key: Key, found: Found) -> None:
         merged[key] = found
     elif key not in merged or merged[key].value is None:
         merged[key] = found
-
-
-def _replace_same_header(merged: Merged, key: Key) -> None:
-    """Names of header fields are compared without regard to case."""
-    if key[0] == "headers":
-        for one in [one for one in merged if one[0] == "headers" and [*map(str.lower, one)] == [*map(str.lower, key)]]:
-            del merged[one]
 
 
 # From values to policies, and to a file again.

@@ -21,12 +21,12 @@ from resilient_client.config.explanation import Explanation, explained
 from resilient_client.config.references import referring, resolved
 from resilient_client.config.report import did_you_mean
 from resilient_client.config.resolve import ClientSettings, Resolver
-from resilient_client.config.sources import Source, locate, read
+from resilient_client.config.sources import Source, digest_of, locate, read
 from resilient_client.errors import ConfigError
 from resilient_client.events import ConfigReloaded, ConfigReloadFailed, Listener, checked_listeners, tell
+from resilient_client.forking import on_fork
 from resilient_client.pipeline import Kernels
 from resilient_client.policy import Policy
-from resilient_client.routing import RouteTable
 from resilient_client.telemetry import of_configuration
 from resilient_client.wire.requests import check_method
 
@@ -42,12 +42,24 @@ OF_THE_WIRE: Final = frozenset(("verify", "cert", "proxy", "uds", "http2", "loca
 """How to get there; not the file's to say when code brings another transport."""
 
 
+class Turn:
+    """The lock under which clients are made and the file is read again; a new one in a forked child."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+
+    def after_fork(self) -> None:
+        """Start a new lock: another thread of the parent may have held the old one."""
+        self.lock = threading.RLock()
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """What one reading of the file and the environment came to."""
 
     resolver: Resolver
     clients: Mapping[str, ClientSettings]
+    digest: bytes
 
 
 @dataclass(slots=True)
@@ -71,9 +83,11 @@ class Policies:
 
     def __init__(self, source: Source, environment: Mapping[str, str] | None, listeners: tuple[Listener, ...]) -> None:
         self._environment = os.environ if environment is None else environment
-        self._source = locate(source, self._environment)
+        located = locate(source, self._environment)
+        self._label = "a dict" if isinstance(located, Mapping) else str(located)
+        self._source = located if isinstance(located, Mapping) else located.absolute()
         self._heard = of_configuration(checked_listeners(listeners))
-        self._lock = threading.RLock()
+        self._turn = on_fork(Turn())
         self._made: list[Made] = []
         self._kernels: dict[str, Kernels] = {}
         self._now = self._read()
@@ -81,16 +95,22 @@ class Policies:
     @property
     def source(self) -> str:
         """The path of the file, or `a dict`."""
-        return "a dict" if isinstance(self._source, Mapping) else str(self._source)
+        return self._label
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the clients, in the order of the file."""
         return tuple(self._now.clients)
 
+    @property
+    def digest(self) -> bytes:
+        """What stands for the content of the file that holds now; a watch compares it with what is there."""
+        return self._now.digest
+
     def _read(self) -> Snapshot:
-        resolver = Resolver(read(self._source), self._environment)
-        return Snapshot(resolver, resolver.settings())
+        document = read(self._source, self.source)
+        resolver = Resolver(document, self._environment)
+        return Snapshot(resolver, resolver.settings(), digest_of(document.text))
 
     def _settings(self, name: str, snapshot: Snapshot | None = None) -> ClientSettings:
         clients = (snapshot or self._now).clients
@@ -117,8 +137,13 @@ class Policies:
 
     def _make(self, facade: Callable[..., C], name: str, overrides: Mapping[str, Any]) -> C:
         argument = {key: value for key, value in overrides.items() if key in TABLES}
-        code = {key: value for key, value in overrides.items() if key not in TABLES and value is not None}
-        with self._lock:
+        code = {key: value for key, value in overrides.items() if key not in TABLES}
+        for key in ("policy", "kernels"):  # for these two, None is as good as left out
+            if code.get(key) is None:
+                code.pop(key, None)
+        if "policy" in code and argument:
+            raise ConfigError(f"policy= and {min(argument)}= were both given; the policy says all of it already")
+        with self._turn.lock:
             settings = self._settings(name)
             if argument:
                 settings = self._now.resolver.with_argument(name, argument)
@@ -138,17 +163,23 @@ class Policies:
         if made.code.get("transport") is not None or made.code.get("wire") is not None:
             options = {key: value for key, value in options.items() if key not in OF_THE_WIRE}
         if "proxy" in options:
-            options["proxy"] = resolved(options["proxy"], self._environment)
+            options["proxy"] = self._resolved(made.name, "proxy", options["proxy"])
         if isinstance(options.get("cert"), tuple):
-            options["cert"] = tuple(resolved(part, self._environment) for part in options["cert"])
+            options["cert"] = tuple(self._resolved(made.name, "cert", part) for part in options["cert"])
         headers = [(name, referring(text, self._environment)) for name, text in options.pop("headers", {}).items()]
         given = made.code.get("headers")
         pairs = list(given.items() if isinstance(given, Mapping) else given or ())
-        names = {str(pair[0]).lower() for pair in pairs}
+        names = {str(pair[0]).lower() for pair in pairs if pair}
         options["headers"] = [*(pair for pair in headers if pair[0].lower() not in names), *pairs]
         options["policy"] = settings.policy
         options["routes"] = _routes(settings) if made.fixed is None else None
         return {**options, **made.code, "headers": options["headers"]}
+
+    def _resolved(self, name: str, key: str, text: str) -> str:
+        try:
+            return resolved(text, self._environment)
+        except ConfigError as problem:
+            raise ConfigError(f"clients.{name}.{key}: {problem}") from None
 
     # Asking.
 
@@ -171,7 +202,7 @@ class Policies:
         changes: values in the form of the file, such as `{"timeouts": {"total": "2s"}}`, to see what they would do on
         top of file and environment. Raises `ConfigError` for a name that the file does not have and for wrong changes.
         """
-        with self._lock:
+        with self._turn.lock:
             settings = self._settings(name)
             if changes:
                 settings = self._now.resolver.with_argument(name, changes)
@@ -205,7 +236,7 @@ class Policies:
         has changed. Either way the listeners are told.
         """
         try:
-            with self._lock:
+            with self._turn.lock:
                 changed = self._replace(self._read())
         except ConfigError as error:
             tell(self._heard, ConfigReloadFailed(self.source, error))
@@ -214,12 +245,14 @@ class Policies:
         return changed
 
     def _replace(self, snapshot: Snapshot) -> tuple[str, ...]:
-        alive = [(one, client) for one in self._made if (client := one.client()) is not None]
+        alive = [(one, client) for one in self._made if (client := one.client()) is not None and not client.closed]
         coming = [(one, client, self._coming(one, snapshot)) for one, client in alive]
         prepared = [(one, client, settings, self._prepared(one, client, settings)) for one, client, settings in coming]
         ready = [(one, client, settings, go_over) for one, client, settings, go_over in prepared if go_over is not None]
         for kernels, before, after in _successions(ready):
-            kernels.succeed(before, after)
+            kernels.succeed(
+                before, after, _staying(kernels, [client for one, client, *_ in ready if one.fixed is None])
+            )
         for one, _, settings, go_over in ready:
             go_over()
             one.before = settings
@@ -238,7 +271,12 @@ class Policies:
 
     def _prepared(self, made: Made, client: BaseClient, settings: ClientSettings) -> Callable[[], None] | None:
         options = self._options(made, settings, asynchronous=isinstance(client, AsyncClient))
-        return client._prepare(options)  # noqa: SLF001 - the two are made for each other
+        try:
+            return client._prepare(options)  # noqa: SLF001 - the two are made for each other
+        except ConfigError:
+            raise
+        except (ValueError, TypeError) as problem:  # a header, say, whose value cannot be sent
+            raise ConfigError(f"clients.{made.name}: {problem}") from problem
 
     def watch(self) -> Watch:
         """Read the file again whenever it changes, in a thread of its own, until the watch is stopped.
@@ -266,8 +304,7 @@ def _match(settings: ClientSettings, method: str | None, path: str | None) -> An
         return None
     if method is None or path is None or not path.startswith("/"):
         raise ConfigError(f"{method!r}, {path!r}: give a method and a path that starts with a slash, or neither")
-    table = RouteTable((one.route, one) for one in settings.routes)
-    found = table.match(check_method(method), path.partition("?")[0])
+    found = settings.table.match(check_method(method), path.partition("?")[0])
     return None if found is None else found[1]
 
 
@@ -281,6 +318,12 @@ def _successions(ready: list[Any]) -> list[tuple[Kernels, list[Policy], list[Pol
             before += [old for old, _ in pairs]
             after += [new for _, new in pairs]
     return list(seen.values())
+
+
+def _staying(kernels: Kernels, changing: list[BaseClient]) -> list[Policy]:
+    """Return the policies of clients that share `kernels` and do not change."""
+    users = [user for user in kernels.users() if isinstance(user, BaseClient) and user not in changing]
+    return [policy for user in users for policy in user._plan.policies]  # noqa: SLF001 - likewise
 
 
 def _slots(old: ClientSettings, new: ClientSettings) -> list[tuple[Policy, Policy]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -11,7 +12,6 @@ from pydantic import BaseModel, ValidationError
 from resilient_client.config.forms import OFF, shown
 from resilient_client.config.schema import FileModel, model_at
 from resilient_client.errors import ConfigError, Problem
-from resilient_client.redact import redact_url
 
 Path = tuple[str | int, ...]
 
@@ -19,6 +19,16 @@ _ONLY_CODE: Final = {
     "auth": 'credentials belong into the environment: headers = { Authorization = "Bearer ${TOKEN}" }',
     "transport": "only code can give it: policies.client(name, transport=...)",
 }
+
+
+MOST_NAMES: Final = 12
+"""Names that are listed where one was wrong."""
+
+MOST_COMPARED: Final = 500
+"""Names that a wrong one is compared with."""
+
+MOST_TOLD: Final = 200
+"""Problems that the message of a report lists; `problems` has them all."""
 
 
 def dotted(path: Path) -> str:
@@ -33,9 +43,16 @@ def dotted(path: Path) -> str:
     return text
 
 
+def listed(start: str, names: Iterable[str]) -> str:
+    """Return `; there are a, b, c and 40 more`."""
+    known = list(names)
+    more = f" and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else ""
+    return f"{start} {', '.join(known[:MOST_NAMES]) or 'none'}{more}"
+
+
 def did_you_mean(name: object, allowed: Iterable[str]) -> str:
     """Return `; did you mean 'x'?`, or nothing when no allowed name is near."""
-    by_lower = {one.lower(): one for one in allowed}
+    by_lower = {one.lower(): one for one in islice(allowed, MOST_COMPARED)}
     near = get_close_matches(str(name)[:100].lower(), list(by_lower), n=1)
     return f"; did you mean '{by_lower[near[0]]}'?" if near else ""
 
@@ -43,7 +60,7 @@ def did_you_mean(name: object, allowed: Iterable[str]) -> str:
 def of_validation(error: ValidationError, at: Path, where: Callable[[Path], str]) -> Iterable[tuple[Path, Problem]]:
     """Yield the place of each mistake below the table at `at`, and what to say about it."""
     for one in error.errors(include_url=False):
-        path = (*at, *one["loc"])
+        path = (*at, *one["loc"]) or ("everything",)
         kind = one["type"]
         hidden = kind in {"extra_forbidden", "missing"} or _secret(path)
         found = "" if hidden else _found(path, one["input"])
@@ -74,7 +91,7 @@ def _secret(path: Path) -> bool:
 
 
 def _found(path: Path, value: Any) -> str:
-    return shown(redact_url(value) if path[-1] == "base_url" and isinstance(value, str) else value)
+    return "" if path[-1] == "base_url" and "@" in str(value) else shown(value)
 
 
 def _may_be_off(path: Path) -> bool:
@@ -112,7 +129,10 @@ def raise_if_any(problems: Iterable[Problem], label: str) -> None:
         return
     of = f" in {label}" if label else ""
     head = f"{len(found)} mistake{'' if len(found) == 1 else 's'}{of}"
-    raise ConfigError("\n  ".join([f"{head}:", *map(str, found)]), problems=tuple(found))
+    lines = [f"{head}:", *map(str, found[:MOST_TOLD])]
+    if len(found) > MOST_TOLD:
+        lines.append(f"... and {len(found) - MOST_TOLD} more")
+    raise ConfigError("\n  ".join(lines), problems=tuple(found))
 
 
 def _place(problem: Problem) -> tuple[str, int, str]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from ipaddress import ip_address
+from itertools import islice
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -18,19 +20,26 @@ from resilient_client.config.forms import shown
 from resilient_client.config.layers import BUILT_IN, ON, Found, Key, Layer, Merged, merge, policy_of
 from resilient_client.config.pruning import without
 from resilient_client.config.references import names_in, stands_for_all
-from resilient_client.config.report import Path, did_you_mean, dotted, of_validation, raise_if_any
+from resilient_client.config.report import Path, did_you_mean, dotted, listed, of_validation, raise_if_any
 from resilient_client.config.schema import ClientModel, FileModel
 from resilient_client.config.sources import Document
 from resilient_client.errors import Problem
+from resilient_client.plan import explicit_total
 from resilient_client.policy import Policy
 from resilient_client.redact import SECRET_HEADERS
-from resilient_client.routing import Route, clash_told, clashes
+from resilient_client.routing import Route, RouteTable, clash_told, clashes
 
 EXAMPLES: Final = {
     "headers": '"Bearer ${TOKEN}"',
     "proxy": '"http://${USER}:${PASSWORD}@proxy:3128"',
     "cert": '["client.pem", "client.key", "${PASSWORD}"]',
 }
+
+MOST_CLASHES: Final = 20
+"""Pairs of routes of one client that are told; who has more of them has one mistake."""
+
+DEEPEST: Final = 32
+"""Presets on top of each other."""
 
 STANDARD: Final = "standard"
 
@@ -46,13 +55,19 @@ class RouteSettings:
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """One client: its values, and what they make. Compares by what they make."""
+    """One client: its values, and what they make. Compares by what they make.
+
+    `totals` are those that somebody chose, of the client and of each route: equal numbers that nobody chose are not the
+    same, since a call may not lengthen the one and may lengthen the other.
+    """
 
     name: str
     policy: Policy
     routes: tuple[RouteSettings, ...]
     options: Mapping[str, Any]
+    totals: tuple[float, ...]
     merged: Merged = field(compare=False, repr=False)
+    table: RouteTable[RouteSettings] = field(compare=False, repr=False)
 
 
 @cache
@@ -122,11 +137,14 @@ class Resolver:
             return model.model_validate(given).model_dump(exclude_unset=True)
         except ValidationError as error:
             wrong = list(of_validation(error, at, where))
+        except Exception as problem:  # noqa: BLE001 - a dict of code may hold anything
+            self._problems.append(Problem(where(at), dotted(at) or "everything", f"cannot be read: {problem!r}"))
+            return {}
         self._problems += [problem for _, problem in wrong]
         try:
             rest = without(given, [path[len(at) :] for path, _ in wrong])
             return model.model_validate(rest).model_dump(exclude_unset=True)
-        except (ValidationError, LookupError, TypeError):  # a dict of code whose keys are no texts
+        except Exception:  # noqa: BLE001 - likewise; what is wrong with it was told
             return {}
 
     def _say(self, path: Path, said: str, found: object = None) -> None:
@@ -141,51 +159,57 @@ class Resolver:
     # Presets.
 
     def _lineage(self, name: str, asked: Path) -> list[Layer]:
-        """Return the layers of a preset, the one that extends nothing first; what is wrong with them goes on record."""
-        if name in self._lineages:
-            return self._lineages[name]
+        """Return the layers of a preset, the one that extends nothing first; what is wrong with them goes on record.
+
+        Remembered only when nothing is: whoever asks for one that is wrong is told so.
+        """
         chain: list[str] = []
+        asking, following = asked, name
         layers: list[Layer] = []
-        following: str | None = name
-        asking = asked
-        while following is not None:
-            if following in chain:
-                self._say_cycle([*chain[chain.index(following) :], following], asking, closed=following == name)
-                break
+        while following not in self._lineages:
+            wrong = self._wrong_step(following, chain)
+            if wrong:
+                if not chain or following not in chain or following == name == min(chain):  # a circle is told once
+                    self._say(asking, wrong, following)
+                return layers
             chain.append(following)
-            layer, following_name = self._preset(following, asking)
-            if layer is None:
-                break
-            layers[:0] = layer
+            own, extended = self._preset(following)
+            layers[:0] = own
             asking = ("presets", following, "extends")
-            following = following_name
-        self._lineages[name] = layers
-        return layers
+            if extended is None:
+                self._lineages[name] = layers
+                return layers
+            following = extended
+        self._lineages[name] = [*self._lineages[following], *layers]
+        return self._lineages[name]
 
-    def _say_cycle(self, chain: list[str], asked: Path, *, closed: bool) -> None:
-        if closed and chain[0] == min(chain):
-            self._say(asked, f"presets extend each other in a circle: {' -> '.join(chain)}", chain[1])
+    def _wrong_step(self, name: str, chain: list[str]) -> str:
+        """Return what is wrong with going on to the preset `name`, or nothing."""
+        if name in chain:
+            return f"presets extend each other in a circle: {' -> '.join([*chain[chain.index(name) :], name])}"
+        if len(chain) >= DEEPEST:
+            return f"presets extend each other more than {DEEPEST} deep"
+        there = {**built_in(), **self._presets}
+        if name in there:
+            return ""
+        return f"there is no such preset{did_you_mean(name, there) or listed('; there are', there)}"
 
-    def _preset(self, name: str, asked: Path) -> tuple[list[Layer] | None, str | None]:
+    def _preset(self, name: str) -> tuple[list[Layer], str | None]:
         above = self._above.get("presets", {}).get(name)
         over = [self._environment(above, ("presets", name))] if above else []
-        if name in self._presets and name not in built_in():
-            values = self._presets[name]
-            layer = Layer("preset", name, values, ("presets", name), self._document.where)
-            extends = (above or {}).get("extends", values.get("extends"))
-            return [layer, *over], extends
         if name in built_in():
             return [built_in()[name], *over], None
-        there = {**built_in(), **self._presets}
-        hint = did_you_mean(name, there) or f"; there are {', '.join(there)}"
-        self._say(asked, f"there is no such preset{hint}", name)
-        return None, None
+        values = self._presets[name]
+        layer = Layer("preset", name, values, ("presets", name), self._document.where)
+        return [layer, *over], (above or {}).get("extends", values.get("extends"))
 
     # Clients.
 
     def _client(self, name: str, argument: Layer | None) -> ClientSettings | None:
         at: Path = ("clients", name)
         values = self._clients[name]
+        if not name or "://" in name:
+            self._say(at, "is no name for a client; give the one that its operators know, such as orders")
         above = self._above.get("clients", {}).get(name)
         top = [self._environment(above, at)] if above else []
         top += [argument] if argument is not None else []
@@ -193,15 +217,19 @@ class Resolver:
         base = self._lineage(extends or values.get("extends", STANDARD), (*at, "extends"))
         base = [*base, Layer("client", name, values, at, self._document.where)]
         merged = merge([*base, *top])
-        self._say_in_vain("clients", name, merged)
+        if argument is None:
+            self._say_in_vain("clients", name, merged)
         self._problems += _check_client(merged, from_file=bool(self._document.label))
+        problems = len(self._problems)
         sound = self._sound(merged)
         routes = tuple(self._routes(at, values.get("routes", []), base, top))
         if not sound:
             return None
         policy = policy_of(merged)
         self._problems += never_open([(merged, policy), *((one.merged, one.policy) for one in routes)])
-        return ClientSettings(name, policy, routes, _options(merged), merged)
+        totals = tuple(map(explicit_total, [policy, *(one.policy for one in routes)]))
+        table = RouteTable((one.route, one) for one in routes) if len(self._problems) == problems else RouteTable([])
+        return ClientSettings(name, policy, routes, _options(merged), totals, merged, table)
 
     def _say_in_vain(self, group: str, name: str, merged: Merged) -> None:
         """Note variables for something that is off: they would be without effect, and nobody would know."""
@@ -236,7 +264,7 @@ class Resolver:
             routes[route] = here
             if sound:
                 pending.append((route, merged))
-        for one, other in clashes(list(routes)):
+        for one, other in islice(clashes(list(routes)), MOST_CLASHES):
             first = self._document.where((*routes[one], "match")) or dotted(routes[one])
             said = f"with {str(one)!r} ({first}): {clash_told(one, other)}"
             self._say((*routes[other], "match"), said, str(other))
@@ -262,7 +290,28 @@ def off(found: Found | None) -> bool:
     return found is not None and found.value is None
 
 
+def _contradicting_ways(merged: Merged) -> Iterator[tuple[Key, str]]:
+    """Yield what a client would refuse when it is made: ways to a server that exclude each other, or are none."""
+
+    def given(name: str) -> Any:
+        found = merged.get((name,))
+        return None if found is None else found.value
+
+    if given("uds") is not None and given("proxy") is not None:
+        yield ("uds",), "a unix socket is reached directly; leave out proxy, or uds"
+    if given("trust_env") and given("base_url") is None:
+        yield ("trust_env",), "needs base_url, so that the environment's proxy for it can be chosen"
+    if given("local_address") is not None:
+        try:
+            ip_address(given("local_address"))
+        except ValueError:
+            yield ("local_address",), "must be an IP address of this machine"
+
+
 def _check_client(merged: Merged, *, from_file: bool) -> Iterator[Problem]:
+    for key, said in _contradicting_ways(merged):
+        origin = merged[key].origin
+        yield Problem(origin.place, origin.path, said, shown(merged[key].value))
     for key, found in merged.items():
         if from_file and _is_open_secret(key, found):
             yield Problem(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -77,11 +80,16 @@ def _has_table(path: FilePath) -> bool:
         return False
 
 
-def read(source: FilePath | Mapping[str, Any]) -> Document:
+def digest_of(text: str) -> bytes:
+    """Return what stands for a content when it is compared with another."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+
+
+def read(source: FilePath | Mapping[str, Any], label: str = "") -> Document:
     """Return the document of a file or a dict; raises `ConfigError` for what is no TOML."""
     if isinstance(source, Mapping):
         return Document(source)
-    label = str(source)
+    label = label or str(source)
     text = _text_of(source, label)
     values: Any = _parsed(text, label)
     if source.name != PYPROJECT:
@@ -93,10 +101,17 @@ def read(source: FilePath | Mapping[str, Any]) -> Document:
     return Document(values, label, text, TABLE)
 
 
+def read_bytes(path: FilePath) -> bytes:
+    """Return the content of a file, a byte more than the most at most; raises `OSError`."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "Is a directory" if path.is_dir() else "Is no regular file")
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
 def _text_of(path: FilePath, label: str) -> str:
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = read_bytes(path)
     except OSError as problem:
         raise ConfigError(f"{label}: cannot be read: {problem.strerror or problem}") from problem
     except ValueError as problem:  # a NUL in the path

@@ -12,6 +12,8 @@ from typing import Final
 MILLISECONDS: Final = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 BYTES: Final = {"GiB": 1024**3, "MiB": 1024**2, "KiB": 1024, "B": 1}
 
+MOST_MILLISECONDS: Final = 4 * 99_999 * MILLISECONDS["h"]
+
 DURATION: Final = r"([0-9]{1,5}(h|m|s|ms)){1,4}"
 SIZE: Final = r"[0-9]{1,15}(B|KiB|MiB|GiB)"
 
@@ -33,6 +35,8 @@ def _instead(text: str) -> str:
     fraction = _FRACTION.fullmatch(text.replace(" ", ""))
     if fraction:
         whole = float(fraction[1]) * MILLISECONDS[fraction[2]]
+        if whole > MOST_MILLISECONDS:
+            return ""
         return f'; write whole numbers, as in "{format_duration(round(whole) / 1000)}"'
     if text.strip().isdecimal():
         return f'; did you mean "{text.strip()}s"?'

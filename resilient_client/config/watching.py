@@ -6,14 +6,13 @@ Kubernetes swaps a symbolic link two levels up. The look makes up for file syste
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from resilient_client.config.sources import digest_of, read_bytes
 from resilient_client.errors import ConfigError
 from resilient_client.events import log
 
@@ -43,7 +42,7 @@ class Watch:
         self._path = path.absolute()
         self._look_every = look_every
         self._stopped = threading.Event()
-        self._seen = self._content()
+        self._seen: bytes | None = policies.digest
         self._missing_since: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"watch {path}", daemon=True)
         self._thread.start()
@@ -109,9 +108,10 @@ class Watch:
     def _content(self) -> bytes | None:
         """Return what stands for the file's content; None while there is no file, or an empty one."""
         try:
-            return hashlib.sha256(content).digest() if (content := self._path.read_bytes()).strip() else None
-        except OSError:
+            content = read_bytes(self._path)
+        except (OSError, ValueError):
             return None
+        return digest_of(content.decode("utf-8-sig", "surrogateescape")) if content.strip() else None
 
     def _settled(self) -> bytes | None:
         """Return the content once two readings agree: a file that is written in place may be read half-way."""
@@ -131,8 +131,12 @@ class Watch:
         if content == self._seen:
             return
         self._seen = content
-        with suppress(ConfigError):  # the listeners were told, and what held before holds
+        try:
             self._policies.reload()
+        except ConfigError:
+            return  # the listeners were told, and what held before holds
+        except Exception:  # noqa: BLE001 - a listener's, or a fault of ours: it must not end the watch
+            log.exception("%s could not be read again; what held before holds", self._path)
 
     def _gone_too_long(self) -> bool:
         now = time.monotonic()

@@ -67,7 +67,7 @@ def breaker_layer(proceed: Handler, circuits: Circuits, clock: Callable[[], floa
         admission = circuit.admit(started)
         if isinstance(admission, Rejection):
             call.stopped = StopReason.REJECTED
-            _tell_rejection(call, circuit.key, admission)
+            _tell_rejection(call, circuit.name, admission)
             return Outcome(FailureKind.CIRCUIT_OPEN, admission.message, sent=False, retry_after=admission.retry_after)
         verdict: bool | None = None
         outcome: Outcome | None = None
@@ -79,16 +79,16 @@ def breaker_layer(proceed: Handler, circuits: Circuits, clock: Callable[[], floa
             now = clock()
             circuit.record(admission, verdict, now - started, now)
             if CircuitCounted in call.heard:
-                call.tell(CircuitCounted(call.info, circuit.key, COUNTED_AS[verdict]))
+                call.tell(CircuitCounted(call.info, circuit.name, COUNTED_AS[verdict]))
             if outcome is not None and verdict:
                 outcome.shut_for = circuit.shut_for(now)
 
     return through_breaker
 
 
-def _tell_rejection(call: Call, key: str, rejection: Rejection) -> None:
+def _tell_rejection(call: Call, name: str, rejection: Rejection) -> None:
     if Rejected in call.heard:
         kind = FailureKind.CIRCUIT_OPEN
-        call.tell(Rejected(call.info, kind, key, rejection.message, rejection.retry_after))
+        call.tell(Rejected(call.info, kind, name, rejection.message, rejection.retry_after))
     if CircuitCounted in call.heard:
-        call.tell(CircuitCounted(call.info, key, "rejected"))
+        call.tell(CircuitCounted(call.info, name, "rejected"))

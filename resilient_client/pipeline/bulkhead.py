@@ -51,8 +51,9 @@ class Answer(Enum):
 class Permits:
     """The kernel: places, and who holds or waits for them. Safe from threads and tasks at once."""
 
-    def __init__(self, settings: Bulkhead) -> None:
+    def __init__(self, settings: Bulkhead, label: str = "") -> None:
         self.settings = settings
+        self._label = label
         self._lock = threading.Lock()
         self._held: dict[int, weakref.ref[Permit]] = {}
         self._waiting: deque[Permit] = deque()
@@ -125,6 +126,10 @@ class Permits:
         """Callers waiting now."""
         return len(self._waiting)
 
+    def name(self, client: str) -> str:
+        """Return what operators know it by: the client, and the route when that has it for itself."""
+        return f"{client} {self._label}" if self._label else client
+
     def state(self) -> BulkheadState:
         """Return what operators ask for."""
         return BulkheadState(self.in_use, self.settings.max_concurrent, self.queued)
@@ -152,7 +157,7 @@ def bulkhead_layer(proceed: Handler, permits: Permits, backend: Backend) -> Hand
 
     async def _wait(call: Call, permit: Permit, answer: Answer) -> Outcome | None:
         if answer is Answer.FULL:
-            return _refusal(call, f"{permits.in_use} on the wire and {permits.queued} waiting, no room")
+            return _refusal(call, permits, f"{permits.in_use} on the wire and {permits.queued} waiting, no room")
         asked = backend.now()
         until = call.deadline if settings.max_wait is None else min(call.deadline, asked + settings.max_wait)
         assert permit.waker is not None  # noqa: S101 - a queued permit has one
@@ -160,21 +165,22 @@ def bulkhead_layer(proceed: Handler, permits: Permits, backend: Backend) -> Hand
         call.queued = backend.now() - asked
         admitted = permits.holds(permit)
         if PermitAwaited in call.heard:
-            call.tell(PermitAwaited(call.info, call.queued, admitted))
+            call.tell(PermitAwaited(call.info, permits.name(call.client), call.queued, admitted))
         if admitted:
             return None
         if until == call.deadline:
             return Outcome(
                 FailureKind.DEADLINE, "the time was up while waiting for a permit", sent=False, cut_short=True
             )
-        return _refusal(call, f"no permit within {settings.max_wait:g} s")
+        return _refusal(call, permits, f"no permit within {settings.max_wait:g} s")
 
     return with_permit
 
 
-def _refusal(call: Call, why: str) -> Outcome:
+def _refusal(call: Call, permits: Permits, why: str) -> Outcome:
     call.stopped = StopReason.REJECTED
-    message = f"the bulkhead of {call.client} is full: {why}"
+    name = permits.name(call.client)
+    message = f"the bulkhead of {name} is full: {why}"
     if Rejected in call.heard:
-        call.tell(Rejected(call.info, FailureKind.BULKHEAD_FULL, call.client, message, None))
+        call.tell(Rejected(call.info, FailureKind.BULKHEAD_FULL, name, message, None))
     return Outcome(FailureKind.BULKHEAD_FULL, message, sent=False)

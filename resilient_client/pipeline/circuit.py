@@ -78,8 +78,10 @@ class Circuit:
         listeners: Iterable[pybreaker.CircuitBreakerListener] = (),
         storage: pybreaker.CircuitBreakerStorage | None = None,
         on_change: Callable[[Change], None] | None = None,
+        name: str = "",
     ) -> None:
         self.key = key
+        self.name = name or key
         self.settings = settings
         self._random = random
         self._lock = threading.Lock()
@@ -214,7 +216,7 @@ class Circuit:
     def _turn_locked(self, state: str, open_for: float | None = None) -> None:
         if self._on_change is not None and state != self._state:
             window = self._window
-            self._changes.append(Change(self.key, self._state, state, window.calls, window.failures, open_for))
+            self._changes.append(Change(self.name, self._state, state, window.calls, window.failures, open_for))
         self._state = state
         self._epoch += 1
         self._admission = Admission(self._epoch, 0.0)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import random
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from resilient_client.events import CircuitChanged, Listener, audience, tell
 from resilient_client.forking import Forkable, on_fork
@@ -30,6 +31,17 @@ MAX_SETTINGS: Final = 256
 
 V = TypeVar("V")
 K = TypeVar("K")
+
+
+class User(Protocol):
+    """A client, as far as its kernels care."""
+
+    name: str
+
+    @property
+    def lasting_listeners(self) -> tuple[Listener, ...]:
+        """Who hears of circuits that change, by whoever's call."""
+        ...
 
 
 class Kernels:
@@ -58,7 +70,7 @@ class Kernels:
         self._storage = circuit_storage
         self._random = randomness
         self.name = ""
-        self._audience: dict[Listener, None] = {}
+        self._users: weakref.WeakSet[User] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._circuits: dict[Breaker, Circuits] = {}
         self._permits: dict[Bulkhead, Permits] = {}
@@ -70,11 +82,11 @@ class Kernels:
         return self._shared(self._circuits, settings, lambda: Circuits(settings, self._make_circuit))
 
     def circuit_states(self, settings: Breaker | None, now: float) -> dict[str, CircuitState]:
-        """Return the circuits that count under `settings`, by their key, as they are."""
+        """Return the circuits that count under `settings`, by their name, as they are."""
         states: dict[str, CircuitState] = {}
         for circuit in self.circuits(settings).all() if settings is not None else ():
             calls, failures = circuit.counts(now)
-            states[circuit.key] = CircuitState(circuit.state, calls, failures, circuit.next_probe_in(now))
+            states[circuit.name] = CircuitState(circuit.state, calls, failures, circuit.next_probe_in(now))
         return states
 
     def permits(self, settings: Bulkhead) -> Permits:
@@ -85,24 +97,43 @@ class Kernels:
         """Return the tokens that are rationed under `settings`."""
         return self._shared(self._budgets, settings, lambda: Budget(settings))
 
-    def succeed(self, before: Sequence[Policy], after: Sequence[Policy]) -> None:
+    def reserve(self, label: str, policy: Policy) -> None:
+        """Make the state of a policy that a client has for good; `label` is the route it is for, or empty.
+
+        It is kept whatever else there is, and named by who was first.
+        """
+        with self._lock:
+            if policy.breaker is not None and policy.breaker not in self._circuits:
+                self._circuits[policy.breaker] = Circuits(policy.breaker, self._make_circuit, label)
+            if policy.bulkhead is not None and policy.bulkhead not in self._permits:
+                self._permits[policy.bulkhead] = Permits(policy.bulkhead, label)
+            budget = policy.retry.budget if policy.retry is not None else None
+            if budget is not None and budget not in self._budgets:
+                self._budgets[budget] = Budget(budget)
+
+    def succeed(self, before: Sequence[Policy], after: Sequence[Policy], staying: Iterable[Policy] = ()) -> None:
         """Carry state over when policies are replaced, one by one: `before[0]` by `after[0]`, and so on.
 
         A section that stays equal keeps its state. A bulkhead with other numbers keeps its permits and its queue, and
-        grows or shrinks. Circuits and budgets under other numbers start anew. What is used no more is forgotten.
+        grows or shrinks, unless somebody goes on with the old numbers or has the new ones already. Circuits and budgets
+        under other numbers start anew. What is used no more is forgotten. `staying` are policies of clients that do not
+        change.
         """
+        others = list(staying)
+        kept = {policy.bulkhead for policy in (*after, *others)}
+        taken = {policy.bulkhead for policy in (*before, *others)}
         resized: list[tuple[Permits, Bulkhead]] = []
         with self._lock:
-            staying = {policy.bulkhead for policy in after}
             for old, new in zip(before, after, strict=False):
                 gone, comes = old.bulkhead, new.bulkhead
-                if gone in self._permits and gone not in staying and comes is not None and comes not in self._permits:
+                if gone in self._permits and gone not in kept and comes is not None and comes not in taken:
                     self._permits[comes] = self._permits.pop(gone)
                     resized.append((self._permits[comes], comes))
+                    taken.add(comes)
             self.policy = after[0]
-            _forget(self._circuits, {policy.breaker for policy in before} - {policy.breaker for policy in after})
-            _forget(self._permits, {policy.bulkhead for policy in before} - staying)
-            _forget(self._budgets, _budgets(before) - _budgets(after))
+            _forget(self._circuits, {one.breaker for one in before} - {one.breaker for one in (*after, *others)})
+            _forget(self._permits, {one.bulkhead for one in before} - kept)
+            _forget(self._budgets, _budgets(before) - _budgets([*after, *others]))
         for permits, settings in resized:
             permits.resize(settings)
 
@@ -115,21 +146,33 @@ class Kernels:
                     existing[settings] = found
             return found
 
-    def _make_circuit(self, key: str, settings: Breaker) -> Circuit:
+    def _make_circuit(self, key: str, settings: Breaker, label: str) -> Circuit:
         storage = self._storage(key) if self._storage else None
         return Circuit(
-            key, settings, self._random, listeners=self._listeners, storage=storage, on_change=self._tell_change
+            key,
+            settings,
+            self._random,
+            listeners=self._listeners,
+            storage=storage,
+            on_change=self._tell_change,
+            name=f"{label} {key}".strip(),
         )
 
-    def join(self, name: str, listeners: Iterable[Listener]) -> None:
-        """Have `listeners` told of circuits that change; the first client to join gives the name."""
-        self.name = self.name or name
-        for listener in listeners:
-            self._audience.setdefault(listener)
+    def join(self, user: User) -> None:
+        """Take note of a client; the first one gives the name. It is known weakly."""
+        with self._lock:
+            self.name = self.name or user.name
+            self._users.add(user)
+
+    def users(self) -> list[User]:
+        """Return the clients that share this."""
+        with self._lock:
+            return list(self._users)
 
     def _tell_change(self, change: Change) -> None:
-        if self._audience:
-            tell(audience(list(self._audience)), CircuitChanged(self.name, *change))
+        listeners = {id(listener): listener for user in self.users() for listener in user.lasting_listeners}
+        if listeners:
+            tell(audience(listeners.values()), CircuitChanged(self.name, *change))
 
     def after_fork(self) -> None:
         """In a forked child: new locks, and nothing held by threads that stayed in the parent."""

@@ -58,11 +58,11 @@ def measurer() -> Listener:
 
 
 class Measured:
-    """Tells the metrics of a circuit that changed, once there is a meter provider."""
+    """Tells the metrics of what happens seldom, once there is a meter provider."""
 
-    hears = (CircuitChanged,)
+    hears = (CircuitChanged, ConfigReloaded, ConfigReloadFailed)
 
-    def __call__(self, event: CircuitChanged) -> None:
+    def __call__(self, event: CircuitChanged | ConfigReloaded | ConfigReloadFailed) -> None:
         """Pass the event on when somebody measures."""
         if meter_provider() is not None:
             measurer()(event)
@@ -76,7 +76,7 @@ ALWAYS: Final[tuple[Listener, ...]] = (LOGS, MEASURED, EVERYWHERE)
 
 def of_configuration(listeners: Iterable[Listener]) -> Heard:
     """Return who hears of a policy file that is read again."""
-    heard = audience((*listeners, LOGS))
+    heard = audience((*listeners, *ALWAYS))
     return {kind: heard[kind] for kind in (ConfigReloaded, ConfigReloadFailed) if kind in heard}
 
 

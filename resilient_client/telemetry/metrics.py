@@ -16,6 +16,8 @@ from resilient_client.events import (
     CallSucceeded,
     CircuitChanged,
     CircuitCounted,
+    ConfigReloaded,
+    ConfigReloadFailed,
     Event,
     ExchangeEnded,
     Listener,
@@ -25,12 +27,15 @@ from resilient_client.events import (
 )
 from resilient_client.result import FailureKind
 from resilient_client.telemetry.bounded import OTHER, Bounded, method_of
-from resilient_client.telemetry.gauges import observe_clients
+from resilient_client.telemetry.gauges import STATES, observe_clients
 from resilient_client.telemetry.tracing import error_type, outcome_of
 from resilient_client.telemetry.version import NAME, SCHEMA, VERSION
 
 DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 """Bucket bounds in seconds, those that the HTTP conventions advise."""
+
+OF_CALLS: Final = (*DURATIONS, 15, 30, 60)
+"""Calls may take as long as their deadline, which is 30 s by default."""
 
 RETRIES: Final = (1, 2, 3, 4, 5, 10)
 
@@ -58,6 +63,7 @@ class Metrics:
         meter = metrics.get_meter(NAME, VERSION, meter_provider, SCHEMA)
         self._origins = Bounded()
         self._circuits = Bounded()
+        self._begun: set[tuple[str, str]] = set()
         self._make_instruments(meter)
         observe_clients(meter)
         self.hears: Mapping[type, Listener] = {
@@ -68,6 +74,8 @@ class Metrics:
             Rejected: self._rejected,
             CircuitCounted: self._circuit_counted,
             CircuitChanged: self._circuit_changed,
+            ConfigReloaded: self._config_reloaded,
+            ConfigReloadFailed: self._config_reload_failed,
             CallSucceeded: self._succeeded,
             CallGivenUp: self._given_up,
             CallCancelled: self._cancelled,
@@ -78,7 +86,9 @@ class Metrics:
             return meter.create_histogram(name, unit, meaning, explicit_bucket_boundaries_advisory=bounds)
 
         self._exchange = histogram("http.client.request.duration", "s", "Duration of HTTP client requests.")
-        self._call = histogram("resilient_client.request.duration", "s", "Duration of calls, attempts and pauses.")
+        self._call = histogram(
+            "resilient_client.request.duration", "s", "Duration of calls, attempts and pauses.", OF_CALLS
+        )
         self._retries = histogram(
             "resilient_client.request.retries", "{retry}", "Retries of a call that had any.", RETRIES
         )
@@ -98,6 +108,10 @@ class Metrics:
         self._waits = histogram("resilient_client.bulkhead.wait.duration", "s", "Waits for a permit.")
         self._timeouts = meter.create_counter(
             "resilient_client.timeouts", "{attempt}", "Attempts that a timeout ended, by the timeout."
+        )
+
+        self._reloads = meter.create_counter(
+            "resilient_client.config.reloads", "{reload}", "Policy files that were read again, and how that ended."
         )
 
     def __call__(self, event: Event) -> None:
@@ -159,7 +173,7 @@ class Metrics:
         self._decisions.add(1, {**of_call, "decision": "scheduled", "reason": str(event.attempt.kind)})
 
     def _permit_awaited(self, event: PermitAwaited) -> None:
-        self._waits.record(event.seconds, {**self._of_call(event.call), "name": event.call.client})
+        self._waits.record(event.seconds, {**self._of_call(event.call), "name": event.bulkhead})
 
     def _rejected(self, event: Rejected) -> None:
         if event.kind is FailureKind.BULKHEAD_FULL:
@@ -167,7 +181,22 @@ class Metrics:
 
     def _circuit_counted(self, event: CircuitCounted) -> None:
         name = self._circuits(event.circuit)
+        self._begin(event.call.client, name)
         self._counted.add(1, {**self._of_call(event.call), "name": name, "outcome": event.outcome})
+
+    def _begin(self, client: str, name: str) -> None:
+        """Begin counting at zero, so that the first change is an increase and not the beginning of a series."""
+        if (client, name) not in self._begun:
+            self._begun.add((client, name))
+            for state in STATES:
+                attributes = {"resilient_client.client.name": client, "name": name, "state": state}
+                self._transitions.add(0, attributes)
+
+    def _config_reloaded(self, event: ConfigReloaded) -> None:  # noqa: ARG002 - its outcome is its type
+        self._reloads.add(1, {"outcome": "success"})
+
+    def _config_reload_failed(self, event: ConfigReloadFailed) -> None:  # noqa: ARG002 - likewise
+        self._reloads.add(1, {"outcome": "failure"})
 
     def _circuit_changed(self, event: CircuitChanged) -> None:
         name = self._circuits(event.circuit)

@@ -105,7 +105,7 @@ class Tracing:
     def _retry_scheduled(self, event: RetryScheduled) -> None:
         span = event.call.trace.span
         if span.is_recording():
-            reason = str(event.attempt.status or event.attempt.kind)
+            reason = str(event.attempt.kind)
             span.add_event("resilient_client.retry.scheduled", {"delay": event.delay, "reason": reason})
 
     def _rejected(self, event: Rejected) -> None:

@@ -48,16 +48,24 @@ def parse_proxy(url: str) -> Proxy:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as problem:
-        raise ConfigError(f"proxy={redact_url(url)!r}: not a URL ({problem})") from None
+    except ValueError:  # what it says would quote a part of the URL, which may be one of the password
+        raise ConfigError(f"proxy={_shown(url)!r}: not a URL, or its port is none") from None
     if parts.scheme not in PORTS or not parts.hostname:
         raise ConfigError(
-            f"proxy={redact_url(url)!r}: a proxy is http://, https://, socks5:// or socks5h://[user:password@]host[:port]"
+            f"proxy={_shown(url)!r}: a proxy is http://, https://, socks5:// or socks5h://[user:password@]host[:port]"
         )
     if parts.scheme.startswith("socks5"):
         _socksio(url)
     user = None if parts.username is None else unquote(parts.username)
     return Proxy(parts.scheme, parts.hostname, port or PORTS[parts.scheme], user, unquote(parts.password or ""))
+
+
+def _shown(url: str) -> str:
+    """Return `url` without anything that could be a password: what is before an @, or all of what is no URL."""
+    scheme, separator, rest = url.partition("://")
+    if separator:
+        return redact_url(f"{scheme}://{rest.rpartition('@')[2]}")
+    return "(not shown)" if ":" in url or "@" in url else url
 
 
 def _socksio(url: str = "") -> Any:

@@ -178,3 +178,113 @@ def test_credentials_in_a_base_url_are_refused_and_not_repeated(policy_file):
 def test_a_dict_is_told_without_a_file():
     with pytest.raises(ConfigError, match=r"^1 mistake:\n  clients.a.retry.factor = 0: must be a finite number of at"):
         load_policies({"clients": {"a": {"retry": {"factor": 0}}}}, environment={})
+
+
+def test_a_preset_that_is_not_there_is_told_to_everyone_who_asks(policy_file):
+    policy_file.write('[clients.a]\nextends = "zz"\n[clients.b]\nextends = "zz"\n')
+    assert [(line, key) for line, key, _ in policy_file.mistakes()] == [
+        ("2", "clients.a.extends"),
+        ("4", "clients.b.extends"),
+    ]
+
+
+def test_a_preset_that_is_not_there_is_refused_each_time():
+    policies = load_policies({"clients": {"a": {}}}, environment={})
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="did you mean 'interactive'"):
+            policies.client("a", extends="interctive")
+        with pytest.raises(ConfigError, match="there is no such preset"):
+            policies.explain("a", changes={"extends": "nope"})
+
+
+def test_an_argument_stands_above_a_variable_that_it_makes_idle():
+    environment = {"RESILIENT_CLIENT__CLIENTS__A__RETRY__MAX_ATTEMPTS": "5"}
+    policies = load_policies({"clients": {"a": {}}}, environment=environment)
+    with policies.client("a", retry="off") as client:
+        assert client.policy.retry is None
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "said"),
+    [
+        ("retry = { wait_initial = 1e307 }", "retry.wait_initial", "must be at most 1e+09"),
+        ('timeouts = { total = "' + "9" * 400 + '.5s" }', "timeouts.total", "not a duration"),
+        ("timeouts = { total = 1e307 }", "timeouts.total", "must be at most 1e+09"),
+        ("breaker = { min_calls = 1" + "0" * 400 + " }", "breaker.min_calls", "must be at most 1e+09"),
+        ("max_body = 1" + "0" * 400, "max_body", "must be at most 1e+15"),
+        ('uds = "/x"\nproxy = "http://p"', "uds", "a unix socket is reached directly"),
+        ("trust_env = true", "trust_env", "needs base_url"),
+        ('local_address = "nope"', "local_address", "must be an IP address"),
+        ('headers = { X-A = "1", x-a = "2" }', "headers", "has one name twice"),
+    ],
+)
+def test_what_no_client_could_be_made_from_is_a_mistake(policy_file, text, key, said):
+    _, told_key, told = policy_file.write(f"[clients.a]\n{text}\n").mistake()
+    assert (told_key, said in told) == (f"clients.a.{key}", True), told
+
+
+@pytest.mark.parametrize("name", ["", "http://x"])
+def test_what_is_no_name_of_a_client_is_a_mistake(policy_file, name):
+    assert "is no name for a client" in policy_file.write(f'[clients."{name}"]\n').mistake()[2]
+
+
+def test_on_is_a_word_like_others(policy_file):
+    policy_file.write('[clients.a]\ntimeouts = { header = "on" }\nheaders = { X = "on" }\n')
+    policies = policy_file.load()
+    assert load_policies(policies.dump(), environment={}) == policies
+    assert 'headers.X = "on"' in str(policies.explain("a"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[clients.a.headers]\n" + "".join(f'x{n} = "1"\n' for n in range(20_000)),
+        "".join(
+            f'[[clients.a.routes]]\nmatch = "/{{a}}/x{n}"\n[[clients.a.routes]]\nmatch = "/y{n}/{{b}}"\n'
+            for n in range(1000)
+        ),
+        "".join(f'[presets.p{n}]\nextends = "q{n}"\n' for n in range(2000)),
+        "".join(f'[presets.p{n}]\nextends = "p{n + 1}"\n' for n in range(2000)) + "[presets.p2000]\n",
+        "".join(f'[presets.p{n}]\nextends = "p{(n + 1) % 2000}"\n' for n in range(2000)),
+        "".join(f'[[clients.a.routes]]\nmatch = "/v1/r{n}/{{id}}"\n' for n in range(3000)),
+    ],
+    ids=["headers", "clashing routes", "unknown presets", "a chain", "a circle", "one prefix"],
+)
+def test_a_large_file_is_read_or_refused_soon(policy_file, text):
+    """The limit of the test run is the bound: what was quadratic took minutes."""
+    policy_file.write(text)
+    try:
+        policy_file.load()
+    except ConfigError as refused:
+        assert len(str(refused)) < 200_000
+
+
+def test_presets_on_top_of_each_other_have_an_end(policy_file):
+    policy_file.write("".join(f'[presets.p{n}]\nextends = "p{n + 1}"\n' for n in range(40)) + "[presets.p40]\n")
+    assert "more than 32 deep" in policy_file.mistakes()[0][2]
+
+
+@pytest.mark.parametrize("secret", ["s3/cret", "s3#cret", "s3?cret", "s3cret"])
+def test_a_password_that_breaks_a_url_is_not_in_the_error(secret):
+    tables = {"proxy": "http://me:${T}@h:31"}
+    policies = load_policies({"clients": {"a": tables}}, environment={"T": secret})
+    whole = load_policies({"clients": {"a": {"proxy": "${T}"}}}, environment={"T": f"me:{secret}"})
+    for one in (policies, whole):
+        try:
+            one.client("a").close()
+        except ConfigError as refused:
+            assert "s3" not in str(refused)
+
+
+def test_a_pipe_is_no_policy_file(tmp_path):
+    import os
+
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="Is no regular file"):
+        load_policies(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("source", [{"\ud800": 1}, {"clients": {"a": {"base_url": "http://\ud800"}}}])
+def test_half_a_character_is_a_mistake_like_others(source):
+    with pytest.raises(ConfigError):
+        load_policies(source, environment={})

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from resilient_client import Bulkhead, Client, ConfigError, FailureKind, Policy, load_policies
+from resilient_client import Bulkhead, Client, ConfigError, FailureKind, Policy, Timeouts, load_policies
 from resilient_client.events import ConfigReloaded, ConfigReloadFailed
 from resilient_client.testing import FaultServer, VirtualWorld, steps
 
@@ -306,3 +306,123 @@ def test_bulkheads_that_come_to_agree_share_their_permits():
     edited.change(bulkhead={"max_concurrent": 5})
     assert list(client.kernels._permits) == [Bulkhead(max_concurrent=5)]
     assert client.policy == Policy(bulkhead=Bulkhead(max_concurrent=5))
+
+
+# What does not change keeps what it has.
+
+
+def test_a_client_that_code_holds_to_its_numbers_keeps_its_state():
+    tables = {"bulkhead": {"max_concurrent": 10}, "breaker": {"open_for": "1s"}}
+    edited = Edited(**tables)
+    edited.world.on("/x", steps.ok())
+    follows = edited.client()
+    held = edited.world.client("a", policies=edited.policies, **tables)
+    fixed = edited.world.client("a", policies=edited.policies, policy=Policy(bulkhead=Bulkhead(max_concurrent=10)))
+    permits = held.kernels.permits(held.policy.bulkhead)
+    edited.change(bulkhead={"max_concurrent": 2}, breaker={"open_for": "2s"})
+    assert permits.settings.max_concurrent == 10
+    assert held.kernels.permits(held.policy.bulkhead) is permits
+    assert follows.state().permits == 2
+    for one in (held, fixed):
+        one.breaker("http://a").isolate()
+        assert one.get("/x").kind is FailureKind.CIRCUIT_OPEN
+    assert follows.get("/x").ok
+
+
+def test_numbers_that_a_single_call_once_brought_do_not_stand_in_the_way_of_a_bulkhead():
+    edited = Edited(bulkhead={"max_concurrent": 6, "max_waiting": 20}, retry="off")
+    edited.world.on("/", steps.ok())
+    client = edited.world.async_client("a", policies=edited.policies)
+    edited.world.run(client.get("/", policy=Policy(bulkhead=Bulkhead(max_concurrent=5, max_waiting=20))))
+    flows = holding(edited, client, 6)
+    edited.change(bulkhead={"max_concurrent": 5, "max_waiting": 20})
+    flows += holding(edited, client, 6)
+    assert (client.state().permits_in_use, client.state().queued) == (6, 6)
+    for flow in flows:
+        flow.cancel()
+
+
+def test_more_routes_than_settings_of_single_calls_are_kept_all_keep_their_circuits():
+    routes = [{"match": f"/r{n}", "breaker": {"min_calls": n + 1, "consecutive": 1}} for n in range(300)]
+    edited = Edited(routes=routes, retry="off")
+    edited.world.on("/r5", steps.status(500))
+    edited.world.on("/r299", steps.status(500))
+    client = edited.client()
+    client.get("/r5")
+    client.get("/r299")
+    edited.change(redirects=1)
+    assert client.get("/r5").kind is client.get("/r299").kind is FailureKind.CIRCUIT_OPEN
+
+
+def test_a_value_that_cannot_be_sent_fails_the_reload_as_any_other_mistake():
+    edited = Edited()
+    client = edited.client()
+    edited.environment |= {"T": "fine", "U": "one\ntwo"}
+    edited.change(headers={"X": "${T}"})
+    with pytest.raises(ConfigError, match=r"clients.a: headers\['X'\]: the value must not contain CR, LF or NUL"):
+        edited.change(headers={"X": "${U}"})
+    assert isinstance(edited.told[-1], ConfigReloadFailed)
+    assert client.policy == Policy()
+
+
+def test_a_default_that_somebody_writes_down_is_taken_over():
+    edited = Edited()
+    edited.world.on("/", steps.hang())
+    client = edited.client()
+    patient = Policy(timeouts=Timeouts(attempt=60, total=60, read=60), retry=None)
+    assert client.get("/", policy=patient).elapsed == 60
+    assert edited.change(timeouts={"total": "30s"}) == ("a",)
+    assert client.get("/", policy=patient).elapsed == 30
+
+
+def test_a_closed_client_is_not_in_use(policy_file):
+    policies = policy_file.write("[clients.a]\n[clients.b]").load()
+    client = policies.client("a")
+    client.close()
+    policy_file.write("[clients.b]")
+    policies.reload()
+    assert policies.names == ("b",)
+
+
+def test_a_relative_path_stays_what_it_was(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "services.toml").write_text("[clients.a]\n")
+    policies = load_policies("services.toml", environment={})
+    monkeypatch.chdir("/")
+    assert policies.source == "services.toml"
+    policies.reload()
+
+
+def test_a_child_that_is_forked_during_a_reload_can_make_clients():
+    import os
+    import signal
+    import threading
+
+    policies = load_policies({"clients": {"a": {}}}, environment={})
+    held, go = threading.Event(), threading.Event()
+
+    def hold():
+        with policies._turn.lock:
+            held.set()
+            go.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        policies.client("a").close()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    go.set()
+    thread.join()
+    assert status == 0
+
+
+def test_listeners_of_clients_that_are_gone_are_forgotten():
+    policies = load_policies({"clients": {"a": {}}}, environment={})
+    for _ in range(50):
+        policies.client("a", listeners=[lambda event: None]).close()
+    gc.collect()
+    assert len(policies._kernels["a"].users()) == 0

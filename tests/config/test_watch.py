@@ -178,3 +178,12 @@ def test_what_else_happens_in_the_directory_is_nobodys_business(tmp_path, heard,
         path.write_text(text(2))
         follows(policies, heard, 2)
     assert len([record for record in caplog.records if record.name.startswith("watchfiles")]) <= 2
+
+
+def test_a_change_before_the_watch_stood_is_seen(tmp_path, heard):
+    path = tmp_path / "services.toml"
+    path.write_text(text(1))
+    policies = watched(path, heard)
+    path.write_text(text(2))
+    with policies.watch():
+        follows(policies, heard, 2)
