@@ -1,6 +1,7 @@
 """The counts the contract promises: thousands of calls cut off, races for stale connections, a full outage.
 
 `python -m bench.abuse` runs them all and says what was found; it takes about a minute and is not part of the tests.
+`python -m bench.abuse streamed 1024` runs one of them, here with a gibibyte.
 """
 
 from __future__ import annotations
@@ -8,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from resilient_client import AsyncClient, Breaker, Bulkhead, Client, FailureKind, Policy, Retry, Timeouts
 from resilient_client.testing import FaultServer
-from resilient_client.testing.steps import chance, ok, retry_after, status
+from resilient_client.testing.steps import chance, endless_body, ok, retry_after, status
 
 EIGHT = Bulkhead(max_concurrent=8, max_waiting=20_000)
 PATIENT = Policy(retry=None, breaker=None, bulkhead=EIGHT)
@@ -160,11 +163,51 @@ def told_to_wait() -> str:
     return f"{result.elapsed * 1000:.1f} ms, stopped={getattr(result, 'stopped', None)}"
 
 
-def main() -> None:
-    for run in (cancelled, deadlined, deadlined_threads, stale_posts, outage, told_to_wait):
+READER = """
+import resource, sys, time
+from pathlib import Path
+from resilient_client import Client, Policy, Timeouts
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+url, wanted = sys.argv[1], int(sys.argv[2]) << 20
+policy = Policy(timeouts=Timeouts(total=None), max_body=2 * wanted)
+with Client("abuse", base_url=url, policy=policy) as client:
+    client.get("/text")
+    idle = most = resident()
+    read, started = 0, time.perf_counter()
+    with client.stream("GET", "/endless") as result:
+        for number, piece in enumerate(result.iter_bytes()):
+            read += len(piece)
+            if number % 64 == 0:
+                most = max(most, resident())
+            if read >= wanted:
+                break
+    took = time.perf_counter() - started
+print(f"{read / 2**20:.0f} MiB read in {took:.1f} s, {(most - idle) / 2**20:.1f} MiB over {idle / 2**20:.1f} MiB idle")
+"""
+
+
+def streamed(mebibytes: int = 256) -> str:
+    """A body far larger than memory should have to be, read in a process of its own (Linux)."""
+    with FaultServer(strict=False) as server:
+        server.on("/endless", endless_body())
+        reader = [sys.executable, "-c", READER, server.url, str(mebibytes)]
+        return subprocess.run(reader, check=True, capture_output=True, text=True).stdout.strip()
+
+
+RUNS = (cancelled, deadlined, deadlined_threads, stale_posts, outage, told_to_wait, streamed)
+
+
+def main(name: str = "", *numbers: str) -> None:
+    if name:
+        print({run.__name__: run for run in RUNS}[name](*map(int, numbers)))
+        return
+    for run in RUNS:
         started = time.perf_counter()
         print(f"{run.__name__}: {run()}  [{time.perf_counter() - started:.1f} s]", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

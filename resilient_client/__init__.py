@@ -8,15 +8,18 @@ from resilient_client.ambient import deadline
 from resilient_client.async_client import AsyncClient
 from resilient_client.client import Client
 from resilient_client.config import load_policies
-from resilient_client.errors import CallFailed, ClientClosed, ConfigError, ResilientClientError
+from resilient_client.errors import CallFailed, ClientClosed, ConfigError, ResilientClientError, StreamClosed
 from resilient_client.headers import Headers
+from resilient_client.lines import ServerSentEvent
 from resilient_client.pipeline.kernels import Kernels
 from resilient_client.policy import Breaker, Bulkhead, Policy, Retry, RetryBudget, Timeouts
 from resilient_client.result import Attempt, Failure, FailureKind, Result, StopReason, Success
 from resilient_client.state import BulkheadState, CircuitState, ClientState
+from resilient_client.streams import AsyncStream, Stream
 
 __all__ = [
     "AsyncClient",
+    "AsyncStream",
     "Attempt",
     "Breaker",
     "Bulkhead",
@@ -36,7 +39,10 @@ __all__ = [
     "Result",
     "Retry",
     "RetryBudget",
+    "ServerSentEvent",
     "StopReason",
+    "Stream",
+    "StreamClosed",
     "Success",
     "Timeouts",
     "deadline",

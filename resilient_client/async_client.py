@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self, Unpack
 
 from resilient_client.backends.asynchronous import AsyncioBackend
 from resilient_client.base_client import BaseClient, CallOptions
-from resilient_client.result import Result, T
+from resilient_client.live import closing_live
+from resilient_client.result import Failure, Result, T
+from resilient_client.streams import AsyncStream, opened
 
 
 class AsyncClient(BaseClient):
@@ -59,6 +63,21 @@ class AsyncClient(BaseClient):
     async def delete(self, url: str, *, decode: type[T] | None = None, **options: Unpack[CallOptions]) -> Result[T]:
         """Send a DELETE; retried when it fails in a transient way."""
         return await self.request("DELETE", url, decode=decode, **options)
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, url: str, **options: Unpack[CallOptions]
+    ) -> AsyncIterator[AsyncStream | Failure]:
+        """Make one call whose answer is read piece by piece: `async with client.stream("GET", url) as result:`.
+
+        Attempts and retries go on until the first bytes of a body have come; what fails until then is a `Failure`. Then
+        there is an `AsyncStream`, and `async for piece in result.iter_bytes():` raises `CallFailed` when it cannot go
+        on. The deadline runs, the permit is held and the circuit waits until the block ends; leaving it early closes
+        the connection. An answer that is no success is read whole, into `result.content`.
+        """
+        call, pipeline = self._call(method, url, None, options, streaming=True)
+        with closing_live(call):
+            yield opened(AsyncStream, call, await pipeline(call), self._backend.now)
 
     async def close(self) -> None:
         """Close the client's connections; later calls raise `ClientClosed`. Calls under way are not interrupted."""

@@ -207,7 +207,9 @@ class BaseClient:
                 return
             run_sync(wire.close())
 
-    def _call(self, method: str, url: str, decode: type[Any] | None, options: CallOptions) -> tuple[Call, Pipeline]:
+    def _call(
+        self, method: str, url: str, decode: type[Any] | None, options: CallOptions, *, streaming: bool = False
+    ) -> tuple[Call, Pipeline]:
         if self._closed:
             raise ClientClosed(f"the client {self.name!r} is closed; make calls before close(), or make a new client")
         if self._retired:
@@ -241,6 +243,7 @@ class BaseClient:
             at_most=inf if policy is None else explicit_total(choice.policy),
             mark=now,
             heard=self._audience.now(),
+            streaming=streaming,
         )
         return call, choice.pipeline if policy is None else plan.pipeline(policy)
 

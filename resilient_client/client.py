@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, Unpack
 
 from resilient_client.backends import run_sync
 from resilient_client.backends.blocking import BlockingBackend
 from resilient_client.base_client import BaseClient, CallOptions
-from resilient_client.result import Result, T
+from resilient_client.live import closing_live
+from resilient_client.result import Failure, Result, T
+from resilient_client.streams import Stream, opened
 
 
 class Client(BaseClient):
@@ -60,6 +64,20 @@ class Client(BaseClient):
     def delete(self, url: str, *, decode: type[T] | None = None, **options: Unpack[CallOptions]) -> Result[T]:
         """Send a DELETE; retried when it fails in a transient way."""
         return self.request("DELETE", url, decode=decode, **options)
+
+    @contextmanager
+    def stream(self, method: str, url: str, **options: Unpack[CallOptions]) -> Iterator[Stream | Failure]:
+        """Make one call whose answer is read piece by piece: `with client.stream("GET", url) as result:`.
+
+        Attempts and retries go on until the first bytes of a body have come; what fails until then is a `Failure`. Then
+        there is a `Stream`, and `for piece in result.iter_bytes():` raises `CallFailed` when it cannot go
+        on. The deadline runs, the permit is held and the circuit waits until the block ends; leaving it early closes
+        the connection. An answer that is no success is read whole, into `result.content`.
+        """
+        call, pipeline = self._call(method, url, None, options, streaming=True)
+        run = self._backend.run
+        with closing_live(call):
+            yield opened(Stream, call, run(pipeline(call)), self._backend.now, run=run)
 
     def close(self) -> None:
         """Close the client's connections; later calls raise `ClientClosed`. Calls under way are not interrupted."""

@@ -5,6 +5,7 @@
     ResilientClientError            everything below, for one `except`
     ├── ConfigError (ValueError)    an option is wrong: says which, what was given, what is allowed
     ├── ClientClosed (RuntimeError) a call on a client after `close()`
+    ├── StreamClosed (RuntimeError) a body read twice, or after its block
     └── CallFailed                  what `failure.unwrap()` raises; carries the `Failure`
 
 Anything the network, a server or a policy does is a `Failure`, not an exception. A wrong type is a
@@ -60,8 +61,12 @@ class ClientClosed(ResilientClientError, RuntimeError):
     """The client was closed before this call."""
 
 
+class StreamClosed(ResilientClientError, RuntimeError):
+    """A body of `client.stream()` was read a second time, after its block, or in a forked child."""
+
+
 class CallFailed(ResilientClientError):
-    """A `Failure` turned into an exception by `unwrap()`, for code that prefers to raise.
+    """A `Failure` turned into an exception by `unwrap()`, for code that prefers to raise, or met in a stream's body.
 
     `failure` is the whole result; the message is its one-line summary.
     """

@@ -108,7 +108,7 @@ class ExchangeEnded(NamedTuple):
 
 
 class AttemptEnded(NamedTuple):
-    """An attempt was recorded; its `wait` is not known yet."""
+    """An attempt was recorded, a streamed one when its body was over; its `wait` is not known yet."""
 
     call: CallInfo
     attempt: Attempt

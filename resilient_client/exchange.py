@@ -13,6 +13,8 @@ from resilient_client.result import FailureKind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from resilient_client.live import LiveBody
+
 RawHeaders = list[tuple[bytes, bytes]]
 
 
@@ -185,7 +187,7 @@ class Outcome:
     """How one attempt ended. `kind` is None for an answer that was expected.
 
     `cut_short`: the call's deadline took a good part of the attempt's time. `shut_for`: for so many seconds a policy
-    below will let nothing through, so that waiting less is of no use.
+    below will let nothing through, so that waiting less is of no use. `live`: the body that is still to be read.
     """
 
     kind: FailureKind | None
@@ -201,6 +203,7 @@ class Outcome:
     retry_after: float | None = None
     shut_for: float = 0.0
     cause: BaseException | None = field(default=None, repr=False)
+    live: LiveBody | None = field(default=None, repr=False)
 
     @classmethod
     def of_error(cls, error: WireError) -> Outcome:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, Literal, NoReturn, TypeAlias, cast
+from typing import Any, Generic, Literal, NoReturn, Self, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
@@ -185,7 +185,7 @@ class Success(Generic[T]):
             method=self.method,
         )
 
-    def unwrap(self) -> Success[T]:
+    def unwrap(self) -> Self:
         """Return this success itself; on a `Failure` the same call raises."""
         return self
 

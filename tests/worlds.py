@@ -5,10 +5,50 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
-from resilient_client import AsyncClient, Client, Result
+from resilient_client import AsyncClient, CallFailed, Client, Failure, Result
 from resilient_client.testing import FaultServer, VirtualWorld
+
+
+@dataclass
+class Streamed:
+    """What came of a stream: its result, the items that were read, and the failure that ended them."""
+
+    result: Any
+    items: list[Any] = field(default_factory=list)
+    failure: Failure | None = None
+
+
+def _streamed(block: Any, how: str, upto: int | None) -> Streamed:
+    with block as result:
+        streamed = Streamed(result)
+        if not result or upto == 0:
+            return streamed
+        try:
+            for item in getattr(result, how)():
+                streamed.items.append(item)
+                if len(streamed.items) == upto:
+                    break
+        except CallFailed as problem:
+            streamed.failure = problem.failure
+    return streamed
+
+
+async def _streamed_async(block: Any, how: str, upto: int | None) -> Streamed:
+    async with block as result:
+        streamed = Streamed(result)
+        if not result or upto == 0:
+            return streamed
+        try:
+            async for item in getattr(result, how)():
+                streamed.items.append(item)
+                if len(streamed.items) == upto:
+                    break
+        except CallFailed as problem:
+            streamed.failure = problem.failure
+    return streamed
 
 
 class Caller:
@@ -29,6 +69,14 @@ class Caller:
 
     def post(self, url: str, **options: Any) -> Result[Any]:
         return self.request("POST", url, **options)
+
+    def stream(
+        self, url: str, how: str = "iter_bytes", *, upto: int | None = None, method: str = "GET", **options: Any
+    ) -> Streamed:
+        """Open a stream and read what `result.<how>()` gives, to the end or `upto` so many items; then leave it."""
+        if isinstance(self.client, AsyncClient):
+            return self.world.finish(_streamed_async(self.client.stream(method, url, **options), how, upto))
+        return _streamed(self.client.stream(method, url, **options), how, upto)
 
     def many(self, count: int, url: str, **options: Any) -> list[Result[Any]]:
         """Make `count` calls at once."""

@@ -165,8 +165,12 @@ def _arguments(kind: type, merged: Merged, above: Key) -> dict[str, Any]:
         if found.value == ON and isinstance(rule, Part):
             arguments[one.name] = part_of(merged, key, rule.kind)
         else:
-            arguments[one.name] = Default(float(found.value)) if _gives_way(merged, key) else found.value
+            arguments[one.name] = _perhaps_default(merged, key, found.value)
     return arguments
+
+
+def _perhaps_default(merged: Merged, key: Key, value: Any) -> Any:
+    return Default(value) if _gives_way(merged, key) else value
 
 
 def _gives_way(merged: Merged, key: Key) -> bool:

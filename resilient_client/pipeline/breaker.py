@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from resilient_client.events import CircuitCounted, Rejected
 from resilient_client.exchange import Outcome
-from resilient_client.pipeline.circuit import Rejection
+from resilient_client.live import when_over
+from resilient_client.pipeline.circuit import Admission, Circuit, Rejection
 from resilient_client.pipeline.circuits import Circuits
 from resilient_client.result import FailureKind, StopReason
 
@@ -69,19 +70,22 @@ def breaker_layer(proceed: Handler, circuits: Circuits, clock: Callable[[], floa
             call.stopped = StopReason.REJECTED
             _tell_rejection(call, circuit.name, admission)
             return Outcome(FailureKind.CIRCUIT_OPEN, admission.message, sent=False, retry_after=admission.retry_after)
-        verdict: bool | None = None
         outcome: Outcome | None = None
         try:
             outcome = await proceed(call)
-            verdict = failed(outcome)
             return outcome
         finally:
-            now = clock()
-            circuit.record(admission, verdict, now - started, now)
-            if CircuitCounted in call.heard:
-                call.tell(CircuitCounted(call.info, circuit.name, COUNTED_AS[verdict]))
-            if outcome is not None and verdict:
-                outcome.shut_for = circuit.shut_for(now)
+            took = clock() - started  # up to the first bytes, for a body that its reader takes its time over
+            when_over(outcome, lambda over: _record(call, circuit, admission, over, took))
+
+    def _record(call: Call, circuit: Circuit, admission: Admission, outcome: Outcome | None, took: float) -> None:
+        verdict = None if outcome is None else failed(outcome)
+        now = clock()
+        circuit.record(admission, verdict, took, now)
+        if CircuitCounted in call.heard:
+            call.tell(CircuitCounted(call.info, circuit.name, COUNTED_AS[verdict]))
+        if outcome is not None and verdict:
+            outcome.shut_for = circuit.shut_for(now)
 
     return through_breaker
 

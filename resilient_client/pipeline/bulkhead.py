@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from resilient_client.events import PermitAwaited, Rejected
 from resilient_client.exchange import Outcome
+from resilient_client.live import when_over
 from resilient_client.result import FailureKind, StopReason
 from resilient_client.state import BulkheadState
 
@@ -147,13 +148,15 @@ def bulkhead_layer(proceed: Handler, permits: Permits, backend: Backend) -> Hand
 
     async def with_permit(call: Call) -> Outcome:
         permit = Permit()
+        outcome: Outcome | None = None
         try:
             answer = permits.ask(permit, backend.waker)
             if answer is not Answer.HELD and (refused := await _wait(call, permit, answer)) is not None:
                 return refused
-            return await proceed(call)
+            outcome = await proceed(call)
+            return outcome
         finally:
-            permits.give_back(permit)
+            when_over(outcome, lambda _: permits.give_back(permit))
 
     async def _wait(call: Call, permit: Permit, answer: Answer) -> Outcome | None:
         if answer is Answer.FULL:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,6 +15,7 @@ from resilient_client.result import Attempt, Failure, Result, StopReason, Succes
 if TYPE_CHECKING:
     from resilient_client.decoding import Decoder
     from resilient_client.exchange import WireRequest
+    from resilient_client.live import LiveBody
     from resilient_client.policy import Policy
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
@@ -35,6 +36,8 @@ class Call:
     expect: frozenset[int] | None = None
     decoder: Decoder[Any] | None = None
     idempotency_key: str | None = None
+    streaming: bool = False
+    live: LiveBody | None = None
     attempts: list[Attempt] = field(default_factory=list)
     stopped: StopReason = StopReason.NOT_RETRYABLE
     sent: bool = False
@@ -65,8 +68,21 @@ class Call:
         self.attempts.append(attempt)
         self.mark = now
         self.queued = 0.0
+        if outcome.live is None:
+            self._tell_attempt()
+
+    def amend(self, outcome: Outcome | None, now: float) -> None:
+        """Note on the last attempt how its body ended, which was still being read when it was recorded."""
+        last = self.attempts[-1]
+        kind = None if outcome is None else outcome.kind
+        self.attempts[-1] = replace(last, kind=kind, elapsed=now - self.started - last.started)
+        self.mark = now
+        if outcome is not None:
+            self._tell_attempt()
+
+    def _tell_attempt(self) -> None:
         if AttemptEnded in self.heard:
-            self.tell(AttemptEnded(self.info, attempt))
+            self.tell(AttemptEnded(self.info, self.attempts[-1]))
 
     @property
     def info(self) -> CallInfo:

@@ -16,9 +16,8 @@ MAX_CIRCUITS: Final = 1024
 class Circuits:
     """The circuits of one `Breaker` value, by key; at most 1,024, idle closed ones dropped first, open ones never."""
 
-    def __init__(self, settings: Breaker, make: Callable[[str, Breaker, str], Circuit], label: str = "") -> None:
+    def __init__(self, settings: Breaker, make: Callable[[str, Breaker], Circuit]) -> None:
         self.settings = settings
-        self._label = label
         self._make = make
         self._lock = threading.Lock()
         self._by_key: dict[str, Circuit] = {}
@@ -35,7 +34,7 @@ class Circuits:
         return circuit
 
     def _add_locked(self, key: str) -> Circuit:
-        circuit = self._make(key, self.settings, self._label)
+        circuit = self._make(key, self.settings)
         if len(self._by_key) >= MAX_CIRCUITS:
             idle = [one for one in self._by_key.values() if one.expendable]
             if not idle:

@@ -79,7 +79,7 @@ class Kernels:
 
     def circuits(self, settings: Breaker) -> Circuits:
         """Return the circuits that count under `settings`."""
-        return self._shared(self._circuits, settings, lambda: Circuits(settings, self._make_circuit))
+        return self._shared(self._circuits, settings, lambda: self._new_circuits(settings))
 
     def circuit_states(self, settings: Breaker | None, now: float) -> dict[str, CircuitState]:
         """Return the circuits that count under `settings`, by their name, as they are."""
@@ -104,7 +104,7 @@ class Kernels:
         """
         with self._lock:
             if policy.breaker is not None and policy.breaker not in self._circuits:
-                self._circuits[policy.breaker] = Circuits(policy.breaker, self._make_circuit, label)
+                self._circuits[policy.breaker] = self._new_circuits(policy.breaker, label)
             if policy.bulkhead is not None and policy.bulkhead not in self._permits:
                 self._permits[policy.bulkhead] = Permits(policy.bulkhead, label)
             budget = policy.retry.budget if policy.retry is not None else None
@@ -145,6 +145,9 @@ class Kernels:
                 if len(existing) < MAX_SETTINGS:
                     existing[settings] = found
             return found
+
+    def _new_circuits(self, settings: Breaker, label: str = "") -> Circuits:
+        return Circuits(settings, lambda key, breaker: self._make_circuit(key, breaker, label))
 
     def _make_circuit(self, key: str, settings: Breaker, label: str) -> Circuit:
         storage = self._storage(key) if self._storage else None

@@ -17,6 +17,7 @@ from resilient_client.events import (
     tell,
 )
 from resilient_client.exchange import Answer, Exchanged, Outcome, RawHeaders, Url, WireRequest
+from resilient_client.live import when_over
 from resilient_client.pipeline.call import Call, Handler, port_of, result_of
 from resilient_client.redact import redact_url
 from resilient_client.result import FailureKind
@@ -32,24 +33,28 @@ def observe_layer(proceed: Handler, clock: Callable[[], float]) -> Pipeline:
     """Make the result, and tell of it exactly once, whatever happens below."""
 
     async def observed(call: Call) -> Result[Any]:
-        if not call.heard:
-            return result_of(call, await proceed(call), clock())
         if CallStarted in call.heard:
             tell(call.heard, CallStarted(call.info))
+        outcome: Outcome | None = None
         result: Result[Any] | None = None
         try:
-            result = result_of(call, await proceed(call), clock())
+            outcome = await proceed(call)
+            result = result_of(call, outcome, clock())
             return result
         finally:
-            _tell_end(call, result, clock)
+            if call.heard:
+                when_over(outcome, lambda over: _tell_end(call, result if over is outcome else of(call, over), clock()))
+
+    def of(call: Call, outcome: Outcome | None) -> Result[Any] | None:
+        return None if outcome is None else result_of(call, outcome, clock())
 
     return observed
 
 
-def _tell_end(call: Call, result: Result[Any] | None, clock: Callable[[], float]) -> None:
+def _tell_end(call: Call, result: Result[Any] | None, now: float) -> None:
     if result is None:
         if CallCancelled in call.heard:
-            tell(call.heard, CallCancelled(call.info, clock() - call.started))
+            tell(call.heard, CallCancelled(call.info, now - call.started))
     elif result:
         if CallSucceeded in call.heard:
             tell(call.heard, CallSucceeded(call.info, result))

@@ -130,38 +130,77 @@ class Decider:
         return state
 
 
+class Ration:
+    """What one call pays into the retry budget and takes from it; without a budget everything is granted."""
+
+    __slots__ = ("_budget", "_paid", "_taken")
+
+    def __init__(self, budget: Budget | None) -> None:
+        self._budget = budget
+        self._paid = False
+        self._taken = 0
+
+    def pay(self, outcome: Outcome, now: float) -> None:
+        """Pay in, once, unless the first attempt was turned away here: that is no load that retries may add to."""
+        if self._budget is not None and not self._paid and outcome.kind not in REJECTIONS:
+            self._budget.deposit(now)
+        self._paid = True
+
+    def grants(self, now: float) -> bool:
+        """Take a token for a retry; False when there is none."""
+        if self._budget is None:
+            return True
+        granted = self._budget.take(now)
+        self._taken += granted
+        return granted
+
+    def settle(self, outcome: Outcome | None, now: float) -> None:
+        """Give back what was taken by a call that succeeded in the end."""
+        if self._taken and self._budget is not None and outcome is not None and outcome.kind is None:
+            self._budget.give_back(self._taken, now)
+
+
 def retry_layer(proceed: Handler, settings: Retry, budget: Budget | None, backend: Backend) -> Handler:
     """Try until an answer, or until the kernel says stop; each attempt passes every layer below anew."""
     clock = backend.now
 
     async def with_retry(call: Call) -> Outcome:
         decider: Decider | None = None
-        taken = 0
+        ration = Ration(budget)
         while True:
             outcome = await proceed(call)
             now = clock()
             call.record(outcome, now)
-            if budget is not None and decider is None and outcome.kind not in REJECTIONS:
-                budget.deposit(now)  # a call that was turned away here is no load that retries may add to
+            ration.pay(outcome, now)
             if outcome.kind is None and settings.retry is None:
                 break
             decider = decider or Decider(settings, call, backend.random)
             wait = decider.next(outcome, now)
-            if not isinstance(wait, StopReason) and budget is not None:
-                if budget.take(now):
-                    taken += 1
-                else:
-                    wait = StopReason.BUDGET
+            if not isinstance(wait, StopReason) and not ration.grants(now):
+                wait = StopReason.BUDGET
             if isinstance(wait, StopReason):
                 call.stopped = wait
                 break
+            if outcome.live is not None:  # a strategy of the caller's does not like an answer that others would
+                outcome.live.on_close(lambda over: call.amend(over, clock()))
+                outcome.live.close()
             if RetryScheduled in call.heard:
                 call.info.retries += 1
                 call.tell(RetryScheduled(call.info, call.attempts[-1], wait))
             await backend.sleep(wait)
             call.waited(clock())
-        if taken and budget is not None and outcome.kind is None:
-            budget.give_back(taken, now)
+        if outcome.live is None:
+            ration.settle(outcome, now)
+        else:
+            outcome.live.on_close(lambda over: _settle(call, ration, over, clock()))
         return outcome
 
     return with_retry
+
+
+def _settle(call: Call, ration: Ration, outcome: Outcome | None, now: float) -> None:
+    """Note when and how a body ended that was open when its attempt was recorded."""
+    ration.settle(outcome, now)
+    call.amend(outcome, now)
+    if outcome is not None and outcome.kind is FailureKind.DEADLINE:
+        call.stopped = StopReason.DEADLINE

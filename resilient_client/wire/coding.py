@@ -10,6 +10,8 @@ from resilient_client.exchange import WireError
 from resilient_client.result import FailureKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from resilient_client.exchange import Answer
     from resilient_client.headers import Headers
 
@@ -97,29 +99,30 @@ def decoders(headers: Headers) -> list[Decoder]:
     return found
 
 
-class Collector:
-    """Decodes, counts and keeps a body up to `cap` bytes."""
+class Unpacker:
+    """Undoes the codings of a body piece by piece, and counts what comes out up to `cap` bytes."""
 
     def __init__(self, headers: Headers, cap: int) -> None:
         self._decoders = decoders(headers)
         self._cap = cap
         self._sizes = [0] * (len(self._decoders) + 1)
-        self._whole: bytes | None = None
-        self._buffer: io.BytesIO | None = None
 
-    def add(self, data: bytes) -> None:
-        """Take in a piece as it came; raises `WireError` (`decode` or `too_large`)."""
-        self._through(data, 0)
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """Yield what `data` decodes to; raises `WireError` (`decode` or `too_large`)."""
+        if not self._decoders:
+            self._count(0, len(data))
+            return iter((data,))
+        return self._through(data, 0)
 
-    def _through(self, data: bytes, stage: int) -> None:
+    def _through(self, data: bytes, stage: int) -> Iterator[bytes]:
         self._count(stage, len(data))
         if stage == len(self._decoders):
-            self._keep(data)
+            yield data
             return
         more = True
         while more:
             decoded, data = self._decoders[stage].feed(data, PIECE)
-            self._through(decoded, stage + 1)
+            yield from self._through(decoded, stage + 1)
             more = bool(data) or len(decoded) == PIECE  # a full piece: there may be more inside the decoder
 
     def _count(self, stage: int, count: int) -> None:
@@ -129,7 +132,21 @@ class Collector:
         if self._sizes[stage] > self._cap + slack:
             raise WireError(FailureKind.TOO_LARGE, f"the decoded body is larger than {self._cap} bytes", sent=True)
 
-    def _keep(self, data: bytes) -> None:
+    def end(self) -> None:
+        """Raise `WireError` when a coding is incomplete."""
+        for decoder in self._decoders:
+            decoder.end()
+
+
+class Collector:
+    """Keeps a body as one."""
+
+    def __init__(self) -> None:
+        self._whole: bytes | None = None
+        self._buffer: io.BytesIO | None = None
+
+    def keep(self, data: bytes) -> None:
+        """Take in a piece."""
         if not data:
             return
         if self._whole is None and self._buffer is None:
@@ -142,9 +159,7 @@ class Collector:
         self._buffer.write(data)
 
     def content(self) -> bytes:
-        """Return the whole body; raises `WireError` when a coding is incomplete."""
-        for decoder in self._decoders:
-            decoder.end()
+        """Return the whole body."""
         if self._buffer is not None:
             return self._buffer.getvalue()  # hands over its memory instead of copying it, as a join would
         return self._whole or b""
@@ -154,9 +169,11 @@ async def read_body(answer: Answer, cap: int) -> bytes:
     """Return the decoded body of `answer`, at most `cap` bytes; its connection is let go of if anything goes wrong."""
     body = answer.body
     try:
-        collector = Collector(answer.headers, cap)
+        unpacker, collector = Unpacker(answer.headers, cap), Collector()
         while data := await body.read():
-            collector.add(data)
+            for piece in unpacker.pieces(data):
+                collector.keep(piece)
+        unpacker.end()
         return collector.content()
     except BaseException:
         body.abort()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from resilient_client.exchange import Exchanged, Outcome, WireError, expected
+from resilient_client.live import LiveBody, when_over
 from resilient_client.pipeline.attempt import with_deadline_header
 from resilient_client.pipeline.observe import Silent, exchanges_of
 from resilient_client.result import FailureKind
 from resilient_client.retry_after import retry_after
 from resilient_client.wire.classify import kind_of_status
-from resilient_client.wire.coding import discard_body, read_body
+from resilient_client.wire.coding import Unpacker, discard_body, read_body
 from resilient_client.wire.redirects import is_redirect, next_request
 from resilient_client.wire.requests import with_host
 
@@ -34,7 +36,7 @@ def send_over(wire: Wire) -> Send:
             outcome = await _deliver(wire, call, request, limits, told, fresh=fresh)
             return outcome
         finally:
-            told.ended(outcome)
+            when_over(outcome, told.ended)
 
     return send
 
@@ -49,7 +51,23 @@ async def _deliver(
             answer, request = await _follow(wire, call, request, answer, limits, hops)
     except WireError as error:
         return Outcome.of_error(error)
+    if call.streaming and expected(answer.status, call.expect):
+        return await _opened(call, request, answer, limits)
     return await _read(call, request, answer)
+
+
+async def _opened(call: Call, request: WireRequest, answer: Answer, limits: Limits) -> Outcome:
+    """Wait for the first bytes of a body that is read piece by piece; from then on the deadline alone bounds it."""
+    outcome = Outcome(None, status=answer.status, headers=answer.headers, url=request.url, reused=answer.reused)
+    try:
+        live = call.live = LiveBody(outcome, answer.body, Unpacker(answer.headers, call.policy.max_body))
+        await live.begin()
+    except WireError as error:
+        answer.body.abort()
+        cause = error.__cause__ or error
+        return replace(outcome, kind=error.kind, message=error.message, cause=cause)
+    limits.attempt_until, limits.attempt_kind = call.deadline, FailureKind.DEADLINE
+    return outcome if live.closed else replace(outcome, live=live)
 
 
 async def _sent(wire: Wire, request: WireRequest, limits: Limits, hops: Recorder, *, fresh: bool) -> Answer:

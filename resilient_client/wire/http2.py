@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from resilient_client.wire.sockets import Network, Stream
 
 WINDOW: Final = 1024 * 1024
-"""Bytes a stream may be ahead of its reader, and sixteen times that for the whole connection."""
+"""Bytes a stream may be ahead of its reader.
+
+The connection's own window is that of all streams together: readers who take their time over an answer must not keep
+the others from theirs.
+"""
 
 MAX_STREAMS: Final = 100
 """Streams used at once, whatever the server would take."""
@@ -68,7 +72,7 @@ class Http2Connection:
             },
         )
         self.h2.initiate_connection()
-        self.h2.increment_flow_control_window(16 * WINDOW)
+        self.h2.increment_flow_control_window(MAX_STREAMS * WINDOW)
         self._tasks = [asyncio.create_task(self._keep_reading()), asyncio.create_task(self._keep_writing())]
         self.wake_writer()
 

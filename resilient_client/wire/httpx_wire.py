@@ -212,8 +212,9 @@ class BlockingHttpxWire(HttpxWire):
         return BlockingChunks(iter(stream))
 
     def let_go(self, response: Any) -> None:
-        """Close the response."""
-        response.stream.close()
+        """Close the response; one that does not take it well was given up already."""
+        with suppress(Exception):
+            response.stream.close()
 
     def flow(self, auth: Any, request: httpx.Request) -> Flow:
         """Return the auth's blocking flow."""
@@ -222,6 +223,21 @@ class BlockingHttpxWire(HttpxWire):
     async def close(self) -> None:
         """Close the transport."""
         self._transport.close()
+
+
+class AnswerChunks(AsyncChunks):
+    """The body of a foreign transport's answer; what its attempt may last changes when it is a stream."""
+
+    __slots__ = ("_limits",)
+
+    def __init__(self, iterator: Any, limits: Limits) -> None:
+        super().__init__(iterator, limits.attempt_until)
+        self._limits = limits
+
+    async def next(self) -> bytes | None:
+        """Return the next piece."""
+        self._until = self._limits.attempt_until
+        return await super().next()
 
 
 class AsyncioHttpxWire(HttpxWire):
@@ -250,12 +266,13 @@ class AsyncioHttpxWire(HttpxWire):
 
     def pieces(self, stream: Any, limits: Limits) -> ChunkSource:
         """Return the body's pieces."""
-        return AsyncChunks(aiter(stream), inf if self.ours else limits.attempt_until)
+        return AsyncChunks(aiter(stream), inf) if self.ours else AnswerChunks(aiter(stream), limits)
 
     def let_go(self, response: Any) -> None:
         """Close the response; a foreign one in a task of its own, since that may wait."""
-        if self.ours:
-            response.extensions[BODY].close()
+        pooled = response.extensions.get(BODY)  # none from a tool that answers in our transport's place
+        if pooled is not None:
+            pooled.close()
             return
         closing = asyncio.ensure_future(_close_quietly(response.stream))
         self._closing.add(closing)

@@ -18,6 +18,8 @@ VALUES = {
     "exchange",
     "forking",
     "headers",
+    "lines",
+    "live",
     "policy",
     "redact",
     "result",
@@ -134,6 +136,7 @@ def test_public_names_are_pinned():
     assert sorted(resilient_client.__all__) == [
         *(
             "AsyncClient",
+            "AsyncStream",
             "Attempt",
             "Breaker",
             "Bulkhead",
@@ -149,7 +152,10 @@ def test_public_names_are_pinned():
             "Result",
             "Retry",
             "RetryBudget",
+            "ServerSentEvent",
             "StopReason",
+            "Stream",
+            "StreamClosed",
             "Success",
             "Timeouts",
             "deadline",

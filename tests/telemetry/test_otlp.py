@@ -187,7 +187,7 @@ def test_a_retry_that_saved_the_call(played, facade):
     assert (call.outer.status, call.outer.attributes["resilient_client.attempts"]) == ("UNSET", 2)
     assert "error.type" not in call.outer.attributes
     (event,) = call.outer.events
-    assert (event.name, event.attributes["reason"]) == ("resilient_client.retry.scheduled", "500")
+    assert (event.name, event.attributes["reason"]) == ("resilient_client.retry.scheduled", "server_error")
     assert [span.name for span in call.requests] == ["GET", "GET"]
     assert call.statuses == ["ERROR", "UNSET"]
     assert call.each("http.response.status_code") == [500, 200]

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_type
 
-from resilient_client import AsyncClient, Client, Failure, FailureKind, Result, Success
+from resilient_client import (
+    AsyncClient,
+    AsyncStream,
+    Client,
+    Failure,
+    FailureKind,
+    Result,
+    ServerSentEvent,
+    Stream,
+    Success,
+)
 
 
 @dataclass
@@ -56,6 +66,26 @@ async def the_same_when_awaited(client: AsyncClient) -> None:
     assert_type(result, Success[Order] | Failure)
     if result:
         assert_type(result.value, Order)
+
+
+def a_stream_is_read_piece_by_piece(client: Client) -> None:
+    with client.stream("GET", "/orders", expect={200}) as result:
+        assert_type(result, Stream | Failure)
+        if result:
+            assert_type(list(result.iter_bytes()), list[bytes])
+        else:
+            assert_type(result, Failure)
+        assert_type(next(result.unwrap().iter_events()), ServerSentEvent)
+
+
+async def the_same_for_an_asynchronous_stream(client: AsyncClient) -> None:
+    async with client.stream("GET", "/orders") as result:
+        assert_type(result, AsyncStream | Failure)
+        match result:
+            case AsyncStream():
+                assert_type([line async for line in result.iter_lines()], list[str])
+            case Failure():
+                assert_type(result, Failure)
 
 
 def results_can_be_passed_on(result: Result[Order]) -> Order | None:
