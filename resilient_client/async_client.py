@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from resilient_client.backends.asynchronous import AsyncioBackend
-from resilient_client.base_client import BaseClient, CallOptions
+from resilient_client.base_client import BaseClient
+from resilient_client.call_options import CallOptions
 from resilient_client.live import closing_live
 from resilient_client.result import Failure, Result, T
 from resilient_client.streams import AsyncStream, opened

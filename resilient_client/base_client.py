@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar
 
 from resilient_client import decoding
 from resilient_client.backends import Backend, run_sync
+from resilient_client.call_options import CallOptions, check_is, expected_statuses, key_of
 from resilient_client.errors import ClientClosed, ConfigError
 from resilient_client.events import Listener, checked_listeners
 from resilient_client.exchange import Wire
@@ -19,6 +19,7 @@ from resilient_client.pipeline.circuit import Circuit
 from resilient_client.plan import Plan, explicit_total, route_table
 from resilient_client.policy import Policy
 from resilient_client.redact import redact_url
+from resilient_client.settings import Settings
 from resilient_client.state import BulkheadState, ClientState
 from resilient_client.telemetry import Audience, HttpSpans
 from resilient_client.wire.build import WireOptions, build_wire
@@ -29,60 +30,9 @@ from resilient_client.wire.requests import (
     RequestOptions,
     check_method,
     idempotency_key_of,
-    new_idempotency_key,
 )
 from resilient_client.wire.tls_settings import Cert, Verify
-from resilient_client.wire.urls import Params, parse_url
-
-
-class CallOptions(TypedDict, total=False):
-    """The options of every verb, besides `url` and `decode`."""
-
-    params: Params | None
-    """Query: a mapping or pairs, added to the URL's own."""
-    headers: HeaderInput | None
-    """Added to the client's, replacing those of the same name."""
-    content: Any
-    """The body as bytes, str, a file open in 'rb', or an iterable of bytes (asynchronous ones for `AsyncClient`)."""
-    json: Any
-    """The body as JSON: what `json.dumps` takes, dataclasses, pydantic models, msgspec structs."""
-    data: Any
-    """The body as form fields; with `files`, the other fields of the multipart form."""
-    files: Any
-    """The body as a multipart form: names to handles, bytes, or (file name, content, media type)."""
-    auth: Any
-    """In place of the client's: (user, password), an `httpx.Auth`, or a function of the request."""
-    policy: Policy | None
-    """In place of the client's, for this call."""
-    route: str | None
-    """The low-cardinality name of the URL, such as "/orders/{id}": the breaker's key and telemetry use it."""
-    idempotency_key: str | bool | None
-    """Makes repeating safe: sent as Idempotency-Key, the same on every attempt. True makes a new one."""
-    expect: Collection[int] | None
-    """Which statuses are a success; by default all below 400."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The options of a client that may change while it is used: those a policy file can give."""
-
-    policy: Policy
-    routes: Mapping[str, Policy] | None
-    requests: RequestOptions
-    wire: WireOptions
-
-    def totals(self) -> list[float]:
-        """Return the totals that somebody chose; equal numbers that nobody chose hold otherwise."""
-        return [explicit_total(policy) for policy in (self.policy, *(self.routes or {}).values())]
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Settings:
-        """Return the settings among a client's options; what is left out is as it is by default."""
-        wire, requests = (
-            {one.name: given[one.name] for one in fields(kind) if one.name in given}
-            for kind in (WireOptions, RequestOptions)
-        )
-        return cls(given["policy"], given.get("routes"), RequestOptions(**requests), WireOptions(**wire))
+from resilient_client.wire.urls import parse_url
 
 
 class BaseClient:
@@ -142,8 +92,8 @@ class BaseClient:
             raise ConfigError(f"name={name!r}: a client needs a name, the one its operators know, such as 'orders'")
         if "://" in name:
             raise ConfigError(f"name={redact_url(name)!r}: that is a URL; give the service's name, and base_url=...")
-        _check_is(policy, Policy, "policy")
-        _check_is(kernels, Kernels, "kernels")
+        check_is(policy, Policy, "policy")
+        check_is(kernels, Kernels, "kernels")
         self.name = name
         self.kernels = kernels if kernels is not None else Kernels(policy)
         self._backend = backend or self._new_backend()
@@ -217,11 +167,11 @@ class BaseClient:
         plan = self._plan
         given: dict[str, Any] = dict(options)
         policy = given.pop("policy", None)
-        _check_is(policy, Policy, "policy")
+        check_is(policy, Policy, "policy")
         route = given.pop("route", None)
-        _check_is(route, str, "route")
-        expect = _expected(given.pop("expect", None))
-        key = _key(given.pop("idempotency_key", None))
+        check_is(route, str, "route")
+        expect = expected_statuses(given.pop("expect", None))
+        key = key_of(given.pop("idempotency_key", None))
         unknown = given.keys() - CallOptions.__optional_keys__
         if unknown:
             raise TypeError(
@@ -311,35 +261,7 @@ class BaseClient:
         return f"<{type(self).__name__} {self.name!r}{where}{' closed' if self._closed else ''}>"
 
 
-def _check_is(value: object, kind: type, name: str) -> None:
-    if value is not None and not isinstance(value, kind):
-        raise TypeError(f"{name}={value!r}: give a {kind.__name__} or None")
-
-
 def _audience(listeners: Iterable[Listener], telemetry: bool, http_spans: HttpSpans) -> Audience:
     if http_spans not in {"own", "delegate"}:
         raise ConfigError(f'http_spans={http_spans!r}: give "own" or "delegate"')
     return Audience(checked_listeners(listeners), standard=bool(telemetry), http_spans=http_spans)
-
-
-def _expected(expect: Collection[int] | None) -> frozenset[int] | None:
-    if expect is None:
-        return None
-    try:
-        statuses = frozenset(expect)
-    except TypeError:
-        raise TypeError(f"expect={expect!r}: give a collection of statuses, such as {{200, 404}}") from None
-    wrong = [status for status in statuses if isinstance(status, bool) or not isinstance(status, int)]
-    if wrong or not statuses or not all(100 <= status <= 599 for status in statuses):
-        raise ConfigError(f"expect={expect!r}: statuses are whole numbers from 100 to 599, at least one")
-    return statuses
-
-
-def _key(key: str | bool | None) -> str | None:
-    if key is True:
-        return new_idempotency_key()
-    if key is None or key is False:
-        return None
-    if not isinstance(key, str) or not key:
-        raise TypeError(f"idempotency_key={key!r}: give a non-empty str, or True to have one made")
-    return key

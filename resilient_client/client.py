@@ -9,7 +9,8 @@ from typing import Self, Unpack
 
 from resilient_client.backends import run_sync
 from resilient_client.backends.blocking import BlockingBackend
-from resilient_client.base_client import BaseClient, CallOptions
+from resilient_client.base_client import BaseClient
+from resilient_client.call_options import CallOptions
 from resilient_client.live import closing_live
 from resilient_client.result import Failure, Result, T
 from resilient_client.streams import Stream, opened

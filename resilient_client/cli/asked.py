@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from resilient_client.base_client import CallOptions
+from resilient_client.call_options import CallOptions
 from resilient_client.cli.usage import read_file, wrong
 from resilient_client.policy import Policy, Retry, Timeouts
 from resilient_client.redact import redact_url

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import typer
 
-from resilient_client.base_client import BaseClient, CallOptions
+from resilient_client.base_client import BaseClient
+from resilient_client.call_options import CallOptions
 from resilient_client.cli import options as given
 from resilient_client.cli.asked import check_url, options_for, overrides_for, policy_for, positionals, way_for
 from resilient_client.cli.callers import Caller, of_file, of_its_own

@@ -22,6 +22,7 @@ from resilient_client.config.references import referring, resolved
 from resilient_client.config.report import did_you_mean
 from resilient_client.config.resolve import ClientSettings, Resolver
 from resilient_client.config.sources import Source, digest_of, locate, read
+from resilient_client.config.succession import Made, staying, successions
 from resilient_client.errors import ConfigError
 from resilient_client.events import ConfigReloaded, ConfigReloadFailed, Listener, checked_listeners, tell
 from resilient_client.forking import on_fork
@@ -60,22 +61,6 @@ class Snapshot:
     resolver: Resolver
     clients: Mapping[str, ClientSettings]
     digest: bytes
-
-
-@dataclass(slots=True)
-class Made:
-    """A client that was made here, and what code added to its settings."""
-
-    client: Callable[[], BaseClient | None]
-    name: str
-    argument: Mapping[str, Any]
-    code: Mapping[str, Any]
-    before: ClientSettings
-
-    @property
-    def fixed(self) -> Policy | None:
-        """The policy that code gave in place of all that the file says about policies."""
-        return self.code.get("policy")
 
 
 class Policies:
@@ -249,10 +234,8 @@ class Policies:
         coming = [(one, client, self._coming(one, snapshot)) for one, client in alive]
         prepared = [(one, client, settings, self._prepared(one, client, settings)) for one, client, settings in coming]
         ready = [(one, client, settings, go_over) for one, client, settings, go_over in prepared if go_over is not None]
-        for kernels, before, after in _successions(ready):
-            kernels.succeed(
-                before, after, _staying(kernels, [client for one, client, *_ in ready if one.fixed is None])
-            )
+        for kernels, before, after in successions(ready):
+            kernels.succeed(before, after, staying(kernels, [client for one, client, *_ in ready if one.fixed is None]))
         for one, _, settings, go_over in ready:
             go_over()
             one.before = settings
@@ -306,29 +289,3 @@ def _match(settings: ClientSettings, method: str | None, path: str | None) -> An
         raise ConfigError(f"{method!r}, {path!r}: give a method and a path that starts with a slash, or neither")
     found = settings.table.match(check_method(method), path.partition("?")[0])
     return None if found is None else found[1]
-
-
-def _successions(ready: list[Any]) -> list[tuple[Kernels, list[Policy], list[Policy]]]:
-    """Return whose state goes over from which policies to which, each kernels once: its clients mostly agree."""
-    seen: dict[int, tuple[Kernels, list[Policy], list[Policy]]] = {}
-    for one, client, settings, _ in ready:
-        if one.fixed is None:
-            _, before, after = seen.setdefault(id(client.kernels), (client.kernels, [], []))
-            pairs = _slots(one.before, settings)
-            before += [old for old, _ in pairs]
-            after += [new for _, new in pairs]
-    return list(seen.values())
-
-
-def _staying(kernels: Kernels, changing: list[BaseClient]) -> list[Policy]:
-    """Return the policies of clients that share `kernels` and do not change."""
-    users = [user for user in kernels.users() if isinstance(user, BaseClient) and user not in changing]
-    return [policy for user in users for policy in user._plan.policies]  # noqa: SLF001 - likewise
-
-
-def _slots(old: ClientSettings, new: ClientSettings) -> list[tuple[Policy, Policy]]:
-    """Pair the policies before with those after: the client's own, and each route's with its successor."""
-    routes = {one.route: one.policy for one in new.routes}
-    pairs = [(old.policy, new.policy)]
-    pairs += [(one.policy, routes.pop(one.route, new.policy)) for one in old.routes]
-    return pairs + [(old.policy, policy) for policy in routes.values()]

@@ -7,33 +7,25 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from ipaddress import ip_address
 from itertools import islice
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from resilient_client.config.client_checks import check_client
 from resilient_client.config.client_keys import CLIENT_KEYS
 from resilient_client.config.crosschecks import contradictions, never_open
 from resilient_client.config.environment import overrides_of
 from resilient_client.config.forms import shown
-from resilient_client.config.layers import BUILT_IN, ON, Found, Key, Layer, Merged, merge, policy_of
+from resilient_client.config.layers import BUILT_IN, Found, Layer, Merged, merge, policy_of
 from resilient_client.config.pruning import without
-from resilient_client.config.references import names_in, stands_for_all
 from resilient_client.config.report import Path, did_you_mean, dotted, listed, of_validation, raise_if_any
 from resilient_client.config.schema import ClientModel, FileModel
 from resilient_client.config.sources import Document
 from resilient_client.errors import Problem
 from resilient_client.plan import explicit_total
 from resilient_client.policy import Policy
-from resilient_client.redact import SECRET_HEADERS
 from resilient_client.routing import Route, RouteTable, clash_told, clashes
-
-EXAMPLES: Final = {
-    "headers": '"Bearer ${TOKEN}"',
-    "proxy": '"http://${USER}:${PASSWORD}@proxy:3128"',
-    "cert": '["client.pem", "client.key", "${PASSWORD}"]',
-}
 
 MOST_CLASHES: Final = 20
 """Pairs of routes of one client that are told; who has more of them has one mistake."""
@@ -219,7 +211,7 @@ class Resolver:
         merged = merge([*base, *top])
         if argument is None:
             self._say_in_vain("clients", name, merged)
-        self._problems += _check_client(merged, from_file=bool(self._document.label))
+        self._problems += check_client(merged, from_file=bool(self._document.label))
         problems = len(self._problems)
         sound = self._sound(merged)
         routes = tuple(self._routes(at, values.get("routes", []), base, top))
@@ -288,48 +280,3 @@ def _options(merged: Merged) -> dict[str, Any]:
 def off(found: Found | None) -> bool:
     """Return whether what was found is a table that is off."""
     return found is not None and found.value is None
-
-
-def _contradicting_ways(merged: Merged) -> Iterator[tuple[Key, str]]:
-    """Yield what a client would refuse when it is made: ways to a server that exclude each other, or are none."""
-
-    def given(name: str) -> Any:
-        found = merged.get((name,))
-        return None if found is None else found.value
-
-    if given("uds") is not None and given("proxy") is not None:
-        yield ("uds",), "a unix socket is reached directly; leave out proxy, or uds"
-    if given("trust_env") and given("base_url") is None:
-        yield ("trust_env",), "needs base_url, so that the environment's proxy for it can be chosen"
-    if given("local_address") is not None:
-        try:
-            ip_address(given("local_address"))
-        except ValueError:
-            yield ("local_address",), "must be an IP address of this machine"
-
-
-def _check_client(merged: Merged, *, from_file: bool) -> Iterator[Problem]:
-    for key, said in _contradicting_ways(merged):
-        origin = merged[key].origin
-        yield Problem(origin.place, origin.path, said, shown(merged[key].value))
-    for key, found in merged.items():
-        if from_file and _is_open_secret(key, found):
-            yield Problem(
-                found.origin.place,
-                found.origin.path,
-                "holds a credential that anyone who reads the file can see; put it into the environment and refer to "
-                f"it, as in {EXAMPLES[key[0]]}",
-            )
-
-
-def _is_open_secret(key: Key, found: Found) -> bool:
-    """Return whether a value of the file is a credential as it stands."""
-    value = found.value
-    if found.origin.layer.kind == "environment" or value == ON:
-        return False
-    if key[0] == "headers":
-        return key[1].lower() in SECRET_HEADERS and not names_in(value)
-    if key[0] == "proxy":
-        password = value.partition("://")[2].rpartition("@")[0].partition(":")[2]
-        return password != "" and not stands_for_all(password)
-    return key[0] == "cert" and not isinstance(value, str) and len(value) == 3 and not stands_for_all(value[2])
