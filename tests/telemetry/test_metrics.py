@@ -85,22 +85,23 @@ def test_the_reason_why_nothing_more_is_tried_is_counted(virtual, meters):
 
 def test_circuits_are_counted_and_shown_one_hot(virtual, meters):
     virtual.on("/", steps.status(500))
-    client = metered(virtual, meters, policy=Policy(retry=None, breaker=Breaker(consecutive=2)))
+    policy = Policy(retry=None, breaker=Breaker(consecutive=2))
+    client = metered(virtual, meters, name="one-hot", policy=policy)
     for _ in range(4):
         client.get("/")
     name = "http://far.side:80"
+    client_name = {"resilient_client.client.name": "one-hot"}
     assert meters.points("resilient_client.circuit_breaker.calls") == [
-        (of_call(name=name, outcome="failure"), 2),
-        (of_call(name=name, outcome="rejected"), 2),
+        ({**client_name, "server.address": "far.side", "name": name, "outcome": "failure"}, 2),
+        ({**client_name, "server.address": "far.side", "name": name, "outcome": "rejected"}, 2),
     ]
-    client_name = {"resilient_client.client.name": "far-side"}
     transitions = meters.points("resilient_client.circuit_breaker.transitions")
     assert len(transitions) == 4  # all of them, from zero, so that the first change is an increase
     assert [point for point in transitions if point[1]] == [({**client_name, "name": name, "state": "open"}, 1)]
     shown = {
         attributes["state"]: value
         for attributes, value in meters.points("resilient_client.circuit_breaker.state")
-        if attributes["resilient_client.client.name"] == "far-side"
+        if attributes["resilient_client.client.name"] == "one-hot"
     }
     assert shown == {"closed": 0, "open": 1, "half-open": 0, "isolated": 0}
 
@@ -109,16 +110,16 @@ def test_the_bulkhead_is_measured(meters):
     world = VirtualWorld()
     world.on("/", steps.ok(after=1))
     policy = Policy(retry=None, bulkhead=Bulkhead(max_concurrent=2, max_waiting=1))
-    client = world.async_client("narrow", policy=policy, listeners=[meters.listener])
+    client = world.async_client("narrow-gate", policy=policy, listeners=[meters.listener])
     flows = [world.spawn(client.get("/")) for _ in range(4)]
     world.advance(0.5)
-    assert at(meters, "bulkhead.usage", "narrow") == 2
-    assert at(meters, "bulkhead.limit", "narrow") == 2
-    assert at(meters, "bulkhead.queued", "narrow") == 1
-    assert at(meters, "bulkhead.rejections", "narrow") == 1
+    assert at(meters, "bulkhead.usage", "narrow-gate") == 2
+    assert at(meters, "bulkhead.limit", "narrow-gate") == 2
+    assert at(meters, "bulkhead.queued", "narrow-gate") == 1
+    assert at(meters, "bulkhead.rejections", "narrow-gate") == 1
     world.advance(5)
-    assert at(meters, "bulkhead.wait.duration", "narrow") == 1
-    assert at(meters, "bulkhead.usage", "narrow") == 0
+    assert at(meters, "bulkhead.wait.duration", "narrow-gate") == 1
+    assert at(meters, "bulkhead.usage", "narrow-gate") == 0
     assert all(flow.done for flow in flows)
 
 
@@ -155,9 +156,9 @@ def test_a_timeout_of_connecting_is_counted(meters):
 
 def test_the_retry_budget_is_shown(virtual, meters):
     virtual.on("/", steps.status(500))
-    client = metered(virtual, meters, policy=Policy(retry=QUICK, breaker=None))
+    client = metered(virtual, meters, name="budgeted", policy=Policy(retry=QUICK, breaker=None))
     client.get("/")
-    assert at(meters, "retry_budget.available", "far-side") == pytest.approx(client.state().budget)
+    assert at(meters, "retry_budget.available", "budgeted") == pytest.approx(client.state().budget)
 
 
 def test_a_cancelled_call_is_measured_as_such(meters):
