@@ -75,7 +75,9 @@ def with_sdk() -> dict[str, float]:
                 "url.full": "http://far.side/x",
             }
             span = tracer.start_span("GET", below, trace.SpanKind.CLIENT, attributes)
-            propagate.inject({}, trace.set_span_in_context(span, below))
+            carrier = {}
+            propagate.inject(carrier, trace.set_span_in_context(span, below))
+            request.headers = [*request.headers, *((name.encode(), value.encode()) for name, value in carrier.items())]
             answer = await super().send(request, limits, fresh=fresh, hops=hops)
             span.set_attributes({"http.response.status_code": 200, "network.protocol.version": "1.1"})
             span.end()

@@ -94,8 +94,9 @@ class Exchanges(Silent):
         fields = self.next_begins(request.method, request.url)
         if not fields:
             return request
-        names = {name.lower() for name, _ in fields}
-        headers = [*(pair for pair in request.headers if pair[0].lower() not in names), *fields]
+        names = [name.lower() for name, _ in fields]
+        headers = [pair for pair in request.headers if pair[0].lower() not in names]
+        headers += fields
         return WireRequest(request.method, request.url, headers, request.body, request.auth)
 
     def next_begins(self, method: str, url: Url) -> RawHeaders:
