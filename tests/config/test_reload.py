@@ -426,3 +426,43 @@ def test_listeners_of_clients_that_are_gone_are_forgotten():
         policies.client("a", listeners=[lambda event: None]).close()
     gc.collect()
     assert len(policies._kernels["a"].users()) == 0
+
+
+def test_another_address_may_have_another_proxy_of_the_environment(monkeypatch):
+    for name in ("http_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://p1:1")
+    monkeypatch.setenv("NO_PROXY", "b")
+    document = {"clients": {"a": {"base_url": "http://a", "trust_env": True}}}
+    policies = load_policies(document, environment={})
+    with policies.client("a") as client:
+        assert client._wire._transport._pool._connector.proxy.host == "p1"
+        document["clients"]["a"]["base_url"] = "http://b"
+        policies.reload()
+        assert client._wire._transport._pool._connector.proxy is None
+
+
+def test_many_threads_may_find_the_same_old_connections_to_close():
+    import threading
+
+    class Old:
+        async def close(self):
+            return
+
+    with Client("a") as client:
+        raised = []
+
+        def close_all():
+            for _ in range(2000):
+                client._retired.append(Old())
+                try:
+                    client._let_go_of_retired()
+                except IndexError as problem:
+                    raised.append(problem)
+
+        threads = [threading.Thread(target=close_all) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert raised == []
