@@ -121,3 +121,18 @@ def test_a_dict_of_the_wrong_shape_is_told_like_a_file(source):
     with pytest.raises(ConfigError) as caught:
         load_policies(source, environment={})
     assert all(one.key and one.said for one in caught.value.problems)
+
+
+def test_a_time_that_gave_way_to_its_clients_total_is_dumped_as_a_plain_number():
+    document = {
+        "presets": {"q": {"timeouts": {"write": 0.0005}}},
+        "clients": {
+            "a": {
+                "extends": "batch",
+                "timeouts": {"total": 0.0005},
+                "routes": [{"match": "GET /r", "extends": "q", "timeouts": {"total": "1s"}}],
+            }
+        },
+    }
+    policies = load_policies(document, environment={})
+    assert load_policies(policies.dump(), environment={}) == policies
