@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from resilient_client.config.sources import digest_of, read_bytes
 from resilient_client.errors import ConfigError
 from resilient_client.events import log
+from resilient_client.until_stopped import UntilStopped
 
 if TYPE_CHECKING:
     from resilient_client.config.policies import Policies
@@ -29,7 +29,7 @@ GONE_FOR: Final = 1.0
 """Seconds a file may be away or empty, while it is being replaced or written, before that is told."""
 
 
-class Watch:
+class Watch(UntilStopped):
     """A thread that reads the file again when its content changes; `stop()` it, or use it in a `with`."""
 
     def __init__(self, policies: Policies, path: Path, *, look_every: float = LOOK_EVERY) -> None:
@@ -52,14 +52,6 @@ class Watch:
         self._stopped.set()
         if self._thread is not threading.current_thread():
             self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _run(self) -> None:
         while not self._stopped.is_set():

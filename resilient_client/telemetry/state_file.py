@@ -6,19 +6,19 @@ import os
 import threading
 from math import isfinite
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from resilient_client.errors import ConfigError
 from resilient_client.events import log
 from resilient_client.forking import on_fork
 from resilient_client.telemetry.published import Published
+from resilient_client.until_stopped import UntilStopped
 
 LEAST: Final = 0.05
 """Seconds between two writes, at least."""
 
 
-class StateFile:
+class StateFile(UntilStopped):
     """Writes the state of this process to `path` until `stop`, or for as long as a `with` lasts.
 
     A reader finds a whole document at any moment. The last one stays when it is over.
@@ -74,14 +74,6 @@ class StateFile:
             self._thread.join()
             self._try_to_write()
             self._published.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def after_fork(self) -> None:
         """Leave the file to the parent, whose it is."""

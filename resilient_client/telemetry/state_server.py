@@ -11,13 +11,13 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from resilient_client.errors import ConfigError
 from resilient_client.events import log
 from resilient_client.forking import on_fork
 from resilient_client.telemetry.published import Published
+from resilient_client.until_stopped import UntilStopped
 
 PATH: Final = "/state"
 
@@ -38,7 +38,7 @@ HEADERS: Final = {
 }
 
 
-class StateServer:
+class StateServer(UntilStopped):
     """Serves the state of this process at `url` until `stop`, or for as long as a `with` lasts."""
 
     def __init__(self, port: int, host: str) -> None:
@@ -67,14 +67,6 @@ class StateServer:
             self._server.shutdown()
             self._thread.join()
             self._server.server_close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def after_fork(self) -> None:
         """Let go of the port in a forked child, whose parent goes on serving its own state."""
