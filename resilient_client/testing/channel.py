@@ -64,6 +64,15 @@ class Channel(asyncio.Protocol):
         self._incoming.clear()
         return data
 
+    def pause(self) -> None:
+        """Take nothing more from the client, which notices when the kernel's buffers are full."""
+        self._open().pause_reading()
+
+    def go_on(self) -> None:
+        """Take what comes again."""
+        if not self._open().is_closing():
+            self._open().resume_reading()
+
     def write(self, data: bytes) -> None:
         """Send without waiting for room: for answers that are small or whole. Nothing once the connection ended."""
         if data and not self._open().is_closing():

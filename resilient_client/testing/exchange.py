@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 from resilient_client.testing import steps
-from resilient_client.testing.script import Pause, Received, Reset
+from resilient_client.testing.script import Early, Pause, Received, Reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,6 +68,11 @@ class Exchange:
         self._size = 0
         self._chunks = 0
         self.seen = desk.journal.request_begun(head, at=time.monotonic())
+
+    @property
+    def answers_now(self) -> bool:
+        """Whether the script answers what has come so far of the body, without waiting for the rest."""
+        return isinstance(self._step, Early) and self._size >= self._step.after
 
     def __enter__(self) -> Self:
         return self

@@ -7,7 +7,7 @@ scenario of minutes takes milliseconds and gives the same result each time.
 from __future__ import annotations
 
 import weakref
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from resilient_client.async_client import AsyncClient
@@ -26,6 +26,7 @@ from resilient_client.wire.httpx_wire import AsyncioHttpxWire
 from resilient_client.wire.pool import Pool
 from resilient_client.wire.sockets import ChunkSource
 from resilient_client.wire.sockets.blocking import BlockingNetwork
+from resilient_client.wire.sockets.nonblocking import AsyncPieces
 from resilient_client.wire.tls_settings import TlsSettings
 from resilient_client.wire.transports import AsyncioTransport
 
@@ -41,19 +42,8 @@ class VirtualNetwork(BlockingNetwork):
     def iterate(self, chunks: Iterable[bytes] | AsyncIterable[bytes], until: float) -> ChunkSource:
         """Return the pieces of a body of either kind."""
         if isinstance(chunks, AsyncIterable):
-            return VirtualChunks(aiter(chunks))
+            return AsyncPieces(aiter(chunks))  # it waits in virtual time
         return super().iterate(chunks, until)
-
-
-class VirtualChunks:
-    """A body from an asynchronous iterator that waits in virtual time."""
-
-    def __init__(self, iterator: AsyncIterator[bytes]) -> None:
-        self._iterator = iterator
-
-    async def next(self) -> bytes | None:
-        """Return the next piece."""
-        return await anext(self._iterator, None)
 
 
 class VirtualConnector(Connector):

@@ -53,9 +53,14 @@ class Http1Side:
         with self._desk.begin(
             method, target, fields, connection=self._channel.number, left=lambda: self._channel.gone
         ) as exchange:
-            if not await self._read_body(exchange):
+            whole = await self._read_body(exchange)
+            if whole is None:
                 return False
-            return await self._play(exchange, Http1Answer(method, last=last, old=old))
+            if not whole:
+                self._channel.pause()
+            goes_on = await self._play(exchange, Http1Answer(method, last=last, old=old))
+            self._channel.go_on()
+            return goes_on and (whole or bool(await self._read_body(exchange, to_the_end=True)))
 
     async def _event(self) -> h11.Event:
         """Return the next thing the client said, or that it left."""
@@ -69,14 +74,17 @@ class Http1Side:
             self._parser.receive_data(data)
         return event
 
-    async def _read_body(self, exchange: Exchange) -> bool:
-        """Read the body to its end; False when the client left before."""
+    async def _read_body(self, exchange: Exchange, *, to_the_end: bool = False) -> bool | None:
+        """Read the body to its end; False when the script wants to answer before, None when the client left."""
         with_length = exchange.seen.headers.get("transfer-encoding") is None
         begun = False
-        while isinstance(event := await self._event(), h11.Data):
+        while to_the_end or not exchange.answers_now:
+            event = await self._event()
+            if not isinstance(event, h11.Data):
+                return True if isinstance(event, h11.EndOfMessage) else None
             exchange.body(bytes(event.data), new_chunk=not begun if with_length else event.chunk_start)
             begun = True
-        return isinstance(event, h11.EndOfMessage)
+        return False
 
     async def _play(self, exchange: Exchange, answer: Http1Answer) -> bool:
         for move in exchange.moves():

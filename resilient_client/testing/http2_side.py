@@ -100,6 +100,7 @@ class Http2Side:
                 self._h2.acknowledge_received_data(event.flow_controlled_length or 0, number)
                 if stream := self._streams.get(number):
                     stream.exchange.body(event.data or b"", new_chunk=bool(event.data))
+                    self._answer_early(stream)
             case StreamEnded(stream_id=int(number)):
                 if stream := self._streams.get(number):
                     self._play(stream)
@@ -123,11 +124,17 @@ class Http2Side:
         exchange = self._desk.begin(
             pseudo[":method"], pseudo[":path"], Headers(plain), connection=self._channel.number, left=self._left
         )
-        self._streams[number] = _Stream(number, exchange)
+        stream = self._streams[number] = _Stream(number, exchange)
+        self._answer_early(stream)
+
+    def _answer_early(self, stream: _Stream) -> None:
+        if stream.exchange.answers_now:
+            self._play(stream)
 
     def _play(self, stream: _Stream) -> None:
-        stream.task = asyncio.create_task(self._answer(stream))
-        stream.task.add_done_callback(lambda _: self._done(stream))
+        if stream.task is None:
+            stream.task = asyncio.create_task(self._answer(stream))
+            stream.task.add_done_callback(lambda _: self._done(stream))
 
     def _left(self) -> bool:
         return self._channel.gone or self._terminated

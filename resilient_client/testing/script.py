@@ -101,6 +101,19 @@ class Received:
 
 Step: TypeAlias = Callable[[Received], Iterable[Move]]
 
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """A step that begins when `after` bytes of the request's body are here, and reads on when it has ended."""
+
+    step: Step
+    after: int
+
+    def __call__(self, request: Received) -> Iterable[Move]:
+        """Play the step."""
+        return self.step(request)
+
+
 By: TypeAlias = Literal["request", "connection"]
 
 

@@ -14,7 +14,20 @@ from email.utils import format_datetime
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from resilient_client.testing.script import Chance, Close, Data, End, GoAway, Head, Move, Pause, Raw, Received, Reset
+from resilient_client.testing.script import (
+    Chance,
+    Close,
+    Data,
+    Early,
+    End,
+    GoAway,
+    Head,
+    Move,
+    Pause,
+    Raw,
+    Received,
+    Reset,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -77,6 +90,11 @@ def echo(*, after: float = 0.0) -> Step:
         yield End()
 
     return play
+
+
+def early(step: Step, *, after: int = 0) -> Step:
+    """Answer as `step` does when `after` bytes of the body have come, before the client has sent the rest."""
+    return Early(step, after)
 
 
 def chance(probability: float, step: Step, otherwise: Step, *, seed: int) -> Step:

@@ -6,7 +6,7 @@ same classification as one over a socket.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import h11
@@ -14,13 +14,13 @@ import h11
 from resilient_client.headers import Headers
 from resilient_client.testing import steps
 from resilient_client.testing.http1_answer import Http1Answer
-from resilient_client.testing.script import Close, Data, End, GoAway, Head, Move, Pause, Raw, Received, Reset
+from resilient_client.testing.script import Close, Data, Early, End, GoAway, Head, Move, Pause, Raw, Received, Reset
 from resilient_client.wire.sockets import Expired
 
 if TYPE_CHECKING:
     from resilient_client.backends.virtual import FlowWaker, VirtualBackend
     from resilient_client.testing.journal import Journal, Seen
-    from resilient_client.testing.script import Script
+    from resilient_client.testing.script import Script, Step
 
 
 class VirtualStream:
@@ -33,6 +33,8 @@ class VirtualStream:
         self._number = journal.connection_opened()
         self._parser = h11.Connection(h11.SERVER)
         self._request: h11.Request | None = None
+        self._chosen: tuple[Step, int] | None = None
+        self._answering = False
         self._body: list[bytes] = []
         self._moves: Iterator[Move] | None = None
         self._answer = Http1Answer("GET", last=False)
@@ -46,7 +48,7 @@ class VirtualStream:
 
     # What the client's HTTP code asks.
 
-    async def send(self, data: bytes | memoryview, until: float) -> int:  # noqa: ARG002 - the far side takes all at once
+    async def send(self, data: bytes | memoryview, until: float, *, listening: bool = False) -> int:  # noqa: ARG002 - the far side takes all at once
         """Take in what the client sends; on a connection that is gone it goes nowhere, as on a real one."""
         self.handed_over += len(data)
         if not self._lost and not self._ended:
@@ -57,28 +59,58 @@ class VirtualStream:
     def _take_in(self) -> None:
         while isinstance(event := self._parser.next_event(), h11.Event):
             if isinstance(event, h11.Request):
-                self._request = event
+                self._choose(event)
             elif isinstance(event, h11.Data):
                 self._body.append(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage):
                 self._begin()
+                self._body.clear()
+                self._chosen, self._answering = None, False
+                self._parser = h11.Connection(h11.SERVER)
                 return
+            if self._answers_now:
+                self._begin()
+
+    def _choose(self, request: h11.Request) -> None:
+        path = request.target.decode("ascii").partition("?")[0]
+        step, number = self._script.choose(request.method.decode("ascii"), path, self._number)
+        self._request, self._chosen = request, (step or steps.status(404), number)
+
+    @property
+    def _answers_now(self) -> bool:
+        """Whether the script answers what has come so far of the body, without waiting for the rest."""
+        step = self._chosen[0] if self._chosen is not None else None
+        return isinstance(step, Early) and sum(map(len, self._body)) >= step.after
 
     def _begin(self) -> None:
+        if self._answering:
+            return
+        self._answering = True
         request = self._request
         assert request is not None  # noqa: S101 - the message began with one
+        assert self._chosen is not None  # noqa: S101 - and its step was chosen then
+        step, number = self._chosen
         method, target = request.method.decode("ascii"), request.target.decode("ascii")
         headers = Headers(
             [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw_items()]
         )
         body, chunks = b"".join(self._body), len(self._body)
-        self._body.clear()
-        step, number = self._script.choose(method, target.partition("?")[0], self._number)
         received = Received(method, target, headers, body, number, self._number, size=len(body), chunks=chunks)
         self._seen = self._journal.request_begun(received, at=self._backend.now())
-        self._moves = iter((step or steps.status(404))(received))
+        self._moves = iter(step(received))
         self._answer = Http1Answer(method, last=False)
-        self._parser = h11.Connection(h11.SERVER)
+
+    async def heard(self) -> bool:
+        """Play on as far as no time passes."""
+        while self._answering and not (self._answer.ready or self._ended):
+            if self._pause_until is not None and self._pause_until > self._backend.now():
+                return False
+            self._pause_until = None
+            self._make(next(self._moves or iter(()), None))
+        return bool(self._answer.ready) or self._ended
+
+    def on_news(self, tell: Callable[[], None] | None) -> None:
+        """Nothing comes from a far side that nobody asks."""
 
     async def receive(self, until: float) -> bytes:
         """Play on to the next bytes; raises `Expired` or `ConnectionResetError`, returns nothing at the end."""

@@ -45,6 +45,7 @@ class Http2Stream:
         self._data: deque[tuple[bytes, int]] = deque()
         self._ended = False
         self._failure: WireError | None = None
+        self._source: ChunkSource | None = None
         self._sent = False
         self._refused = False
         self._out_of_time: FailureKind | None = None
@@ -62,6 +63,8 @@ class Http2Stream:
         """Take in what the server said on this stream."""
         if isinstance(event, ResponseReceived):
             self._head = [(bytes(name), bytes(value)) for name, value in event.headers]
+            if self._source is not None and self._unwanted:
+                self._source.stop()
         elif isinstance(event, DataReceived):
             self._data.append((event.data, event.flow_controlled_length))
         elif isinstance(event, StreamEnded):
@@ -149,7 +152,7 @@ class Http2Stream:
     async def _send_body(self, chunks: Any, length: int | None, limits: Limits) -> None:
         connection, stream_id = self._connection, self._id
         assert stream_id is not None  # noqa: S101 - the head was sent
-        source = connection.network.iterate(chunks, limits.attempt_until)
+        source = self._source = connection.network.iterate(chunks, limits.attempt_until)
         sent = 0
         while (piece := await self._piece(source, limits)) is not None:
             data = memoryview(piece)
@@ -161,6 +164,8 @@ class Http2Stream:
                 connection.h2.send_data(stream_id, bytes(data[:room]))
                 data = data[room:]
                 connection.wake_writer()
+        if self._unwanted:
+            return
         if length is not None and sent != length:
             raise WireError(FailureKind.LOCAL, f"the body has {sent} bytes, Content-Length says {length}", sent=True)
         connection.h2.end_stream(stream_id)
@@ -172,10 +177,18 @@ class Http2Stream:
         try:
             return checked_piece(await source.next())
         except Expired as problem:
+            if self._unwanted:
+                return None
             raise self._expired(limits, FailureKind.WRITE_TIMEOUT, str(problem)) from problem
         except Exception as problem:
             why = f"the request body could not be read: {said(problem)}"
             raise WireError(FailureKind.LOCAL, why, sent=self._sent) from problem
+
+    @property
+    def _unwanted(self) -> bool:
+        """Whether the server has answered already, so that the rest of the request is not wanted."""
+        refused = any(name == b":status" and value >= b"300" for name, value in self._head or ())
+        return self._ended or refused
 
     async def _room(self, limits: Limits) -> int:
         """Return how many bytes may be sent now, waiting for the server to want some; 0 when it answered already."""
@@ -184,7 +197,7 @@ class Http2Stream:
         while True:
             self._raise_failure()
             limits.check("sending the request", sent=True)
-            if self._ended:
+            if self._unwanted:
                 return 0
             room = min(h2.local_flow_control_window(self._id or 0), h2.max_outbound_frame_size)
             if room > 0 and self._connection.written:

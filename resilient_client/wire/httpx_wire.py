@@ -25,7 +25,7 @@ from resilient_client.wire.coding import discard_body, read_raw
 from resilient_client.wire.pool import BODY, FRESH, LIMITS, REUSED, Pool
 from resilient_client.wire.sockets import Expired
 from resilient_client.wire.sockets.blocking import BlockingChunks
-from resilient_client.wire.sockets.nonblocking import AsyncChunks
+from resilient_client.wire.sockets.nonblocking import AsyncChunks, AsyncPieces
 from resilient_client.wire.transports import BytesBody, TransportBody, cause_of, classified
 from resilient_client.wire.urls import httpx_url, parse_url
 
@@ -266,7 +266,7 @@ class AsyncioHttpxWire(HttpxWire):
 
     def pieces(self, stream: Any, limits: Limits) -> ChunkSource:
         """Return the body's pieces."""
-        return AsyncChunks(aiter(stream), inf) if self.ours else AnswerChunks(aiter(stream), limits)
+        return AsyncPieces(aiter(stream)) if self.ours else AnswerChunks(aiter(stream), limits)
 
     def let_go(self, response: Any) -> None:
         """Close the response; a foreign one in a task of its own, since that may wait."""

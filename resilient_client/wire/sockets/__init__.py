@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -33,8 +34,19 @@ class Stream(Protocol):
         """Return the next bytes, empty at the end of the stream; raises `Expired` or `OSError`."""
         ...
 
-    async def send(self, data: bytes | memoryview, until: float) -> int:
-        """Hand over what fits of `data` and return how many bytes; raises `Expired` or `OSError`."""
+    async def heard(self) -> bool:
+        """Return whether `receive` would return or raise at once: the peer said something, or hung up."""
+        ...
+
+    def on_news(self, tell: Callable[[], None] | None) -> None:
+        """Have `tell` called when something comes from the peer while a task waits for something else."""
+        ...
+
+    async def send(self, data: bytes | memoryview, until: float, *, listening: bool = False) -> int:
+        """Hand over what fits of `data` and return how many bytes; raises `Expired` or `OSError`.
+
+        `listening`: return 0 as soon as the peer says something while it takes nothing.
+        """
         ...
 
     def abort(self) -> None:
@@ -88,7 +100,11 @@ class ChunkSource(Protocol):
     """A request body's pieces, one at a time."""
 
     async def next(self) -> bytes | None:
-        """Return the next piece, None at the end."""
+        """Return the next piece, None at the end; raises `Expired` when it does not come in time."""
+        ...
+
+    def stop(self) -> None:
+        """End a wait for the next piece, which is not wanted any more, with `Expired`."""
         ...
 
 

@@ -9,7 +9,7 @@ import errno
 import os
 import select
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from math import ceil, inf
 from typing import Any
@@ -56,13 +56,22 @@ class BlockingStream:
                 except BlockingIOError:
                     continue
 
-    async def send(self, data: bytes | memoryview, until: float) -> int:
+    async def heard(self) -> bool:
+        """Ask the kernel."""
+        return bool(self._poll.poll(0))
+
+    def on_news(self, tell: Callable[[], None] | None) -> None:
+        """Tell nobody: a thread waits for one thing at a time."""
+
+    async def send(self, data: bytes | memoryview, until: float, *, listening: bool = False) -> int:
         """Block until some of `data` was taken."""
         while True:
             try:
                 count = self._sock.send(data)
             except BlockingIOError:
-                _wait_for(self._sock, select.POLLOUT, until)
+                _wait_for(self._sock, select.POLLOUT | (select.POLLIN if listening else 0), until)
+                if listening and self._poll.poll(0):
+                    return 0
             else:
                 self.handed_over += count
                 return count
@@ -138,3 +147,6 @@ class BlockingChunks:
     async def next(self) -> bytes | None:
         """Return the next piece."""
         return next(self._iterator, None)
+
+    def stop(self) -> None:
+        """Do nothing: nobody waits here."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from math import inf
 from typing import Any, Final, TypeVar
 
@@ -66,6 +66,8 @@ class AsyncioStream(asyncio.Protocol):
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._full = False
+        self._listening = False
+        self._tell_news: Callable[[], None] | None = None
         self.handed_over = 0
 
     # What the loop tells.
@@ -83,18 +85,18 @@ class AsyncioStream(asyncio.Protocol):
         if self._buffered > PAUSE_ABOVE and not self._paused and self._transport is not None:
             self._transport.pause_reading()
             self._paused = True
-        self._wake_reader()
+        self._news()
 
     def eof_received(self) -> None:
         """Remember that the peer sends no more."""
         self._ended = True
-        self._wake_reader()
+        self._news()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Remember that it is over, and why."""
         self._ended = True
         self._error = exc
-        self._wake_reader()
+        self._news()
         self.resume_writing()
 
     def pause_writing(self) -> None:
@@ -104,12 +106,17 @@ class AsyncioStream(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Let the writer go on."""
         self._full = False
-        if self._writer is not None and not self._writer.done():
-            self._writer.set_result(None)
+        if self._writer is not None:
+            _answer(self._writer)
 
-    def _wake_reader(self) -> None:
+    def _news(self) -> None:
+        """Wake who waits for something from the peer."""
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
+        if self._listening and self._writer is not None:
+            _answer(self._writer)
+        if self._tell_news is not None:
+            self._tell_news()
 
     # What the wire asks.
 
@@ -131,11 +138,21 @@ class AsyncioStream(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
-    async def send(self, data: bytes | memoryview, until: float) -> int:
+    async def heard(self) -> bool:
+        """Look at what came."""
+        return bool(self._pieces) or self._ended
+
+    def on_news(self, tell: Callable[[], None] | None) -> None:
+        """Have `tell` called by the loop when something came, or the peer hung up."""
+        self._tell_news = tell
+
+    async def send(self, data: bytes | memoryview, until: float, *, listening: bool = False) -> int:
         """Hand over what the kernel takes, or one small piece and wait until it took that."""
         transport = self._transport
         if transport is None or transport.is_closing():
             raise self._error if isinstance(self._error, OSError) else BrokenPipeError("the connection was closed")
+        if self._full and not await self._drained(until, listening=listening):
+            return 0
         try:
             count = self._sock.send(data)
         except (BlockingIOError, InterruptedError):
@@ -143,11 +160,18 @@ class AsyncioStream(asyncio.Protocol):
             transport.write(data[:count])
         self.handed_over += count
         if self._full:
+            await self._drained(until, listening=listening)
+        return count
+
+    async def _drained(self, until: float, *, listening: bool) -> bool:
+        """Wait until the kernel has taken everything; False when the peer spoke before it had."""
+        self._listening = listening
+        while self._full and not (listening and await self.heard()):
             self._writer = self._loop.create_future()
             await in_time(self._writer, until)
-            if self._error is not None:
-                raise ConnectionResetError(str(self._error))
-        return count
+        if self._error is not None:
+            raise ConnectionResetError(str(self._error))
+        return not self._full
 
     def abort(self) -> None:
         """Close at once; from another thread, as soon as the loop gets to it."""
@@ -256,23 +280,44 @@ class YieldingChunks(BlockingChunks):
         return await super().next()
 
 
-class AsyncChunks:
-    """A body from an asynchronous iterator; a piece that does not come in time ends the attempt."""
+class AsyncPieces:
+    """What an asynchronous iterator gives, however long that takes."""
 
-    __slots__ = ("_iterator", "_until")
+    __slots__ = ("_iterator",)
 
-    def __init__(self, iterator: AsyncIterator[bytes], until: float) -> None:
+    def __init__(self, iterator: AsyncIterator[bytes]) -> None:
         self._iterator = iterator
-        self._until = until
 
     async def next(self) -> bytes | None:
         """Return the next piece."""
-        if self._until == inf:
-            return await anext(self._iterator, None)
-        limit = asyncio.timeout(max(0.0, self._until - now()))
+        return await anext(self._iterator, None)
+
+    def stop(self) -> None:
+        """Let it wait: nobody asks for this."""
+
+
+class AsyncChunks(AsyncPieces):
+    """A body from an asynchronous iterator; a piece that does not come in time ends the attempt."""
+
+    __slots__ = ("_limit", "_until")
+
+    def __init__(self, iterator: AsyncIterator[bytes], until: float) -> None:
+        super().__init__(iterator)
+        self._until = until
+        self._limit: asyncio.Timeout | None = None
+
+    def stop(self) -> None:
+        """Have the iterator cancelled where it waits."""
+        limit, self._limit = self._limit, None
+        if limit is not None:
+            limit.reschedule(asyncio.get_running_loop().time())
+
+    async def next(self) -> bytes | None:
+        """Return the next piece."""
+        limit = self._limit = asyncio.timeout(None if self._until == inf else max(0.0, self._until - now()))
         try:
             async with limit:
-                return await anext(self._iterator, None)
+                return await super().next()
         except TimeoutError:
             if limit.expired():
                 raise Expired("the request body did not come in time") from None

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ssl
 import threading
+from collections.abc import Callable
+from math import inf
 from typing import Any, Final
 
 from resilient_client.forking import on_fork
@@ -30,11 +32,13 @@ _offering: Final = on_fork(Offering())
 class TlsStream:
     """An encrypted stream over another stream."""
 
-    __slots__ = ("_flushing", "_incoming", "_inner", "_object", "_outgoing")
+    __slots__ = ("_flushing", "_held", "_incoming", "_inner", "_object", "_outgoing", "_rest")
 
     def __init__(self, inner: Stream, context: ssl.SSLContext, server_hostname: str, alpn: list[str]) -> None:
         self._inner = inner
         self._flushing = False
+        self._held = b""
+        self._rest = memoryview(b"")
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         with _offering.lock:  # the offer is copied from the context here, and another client may share the context
@@ -58,6 +62,9 @@ class TlsStream:
 
     async def receive(self, until: float) -> bytes:
         """Return the next decrypted bytes, empty after a `close_notify`; `ssl.SSLEOFError` without one."""
+        held, self._held = self._held, b""
+        if held:
+            return held
         while True:
             try:
                 return self._object.read(READ_SIZE)
@@ -67,10 +74,29 @@ class TlsStream:
             except ssl.SSLZeroReturnError:
                 return b""
 
-    async def send(self, data: bytes | memoryview, until: float) -> int:
-        """Encrypt and hand over some of `data`."""
+    async def heard(self) -> bool:
+        """Decrypt what came: session tickets and the like are nothing that was said."""
+        while not self._held:
+            try:
+                self._held = self._object.read(READ_SIZE)
+            except ssl.SSLWantReadError:
+                if not await self._inner.heard():
+                    return False
+                await self._fill(inf)  # does not wait
+            except ssl.SSLError:
+                return True
+        return True
+
+    def on_news(self, tell: Callable[[], None] | None) -> None:
+        """Have the stream below tell."""
+        self._inner.on_news(tell)
+
+    async def send(self, data: bytes | memoryview, until: float, *, listening: bool = False) -> int:
+        """Encrypt and hand over some of `data`; none of it while some of what was encrypted before is left."""
+        if listening and not await self._flush(until, listening=True):
+            return 0
         count = self._object.write(data[:READ_SIZE])
-        await self._flush(until)
+        await self._flush(until, listening=listening)
         return count
 
     async def _fill(self, until: float) -> None:
@@ -80,18 +106,24 @@ class TlsStream:
         else:
             self._incoming.write_eof()
 
-    async def _flush(self, until: float) -> None:
-        """Hand over what OpenSSL has ready; whoever is at it already does it for others too, in order."""
+    async def _flush(self, until: float, *, listening: bool = False) -> bool:
+        """Hand over what OpenSSL has ready; False when the peer spoke before that was done.
+
+        Whoever is at it already does it for others too, in order.
+        """
         if self._flushing:
-            return
+            return True
         self._flushing = True
         try:
-            while self._outgoing.pending:
-                data = memoryview(self._outgoing.read())
-                while data:
-                    data = data[await self._inner.send(data, until) :]
+            while self._rest or self._outgoing.pending:
+                self._rest = self._rest or memoryview(self._outgoing.read())
+                count = await self._inner.send(self._rest, until, listening=listening)
+                if not count and await self.heard():
+                    return False
+                self._rest = self._rest[count:]
         finally:
             self._flushing = False
+        return True
 
     @property
     def handed_over(self) -> int:
