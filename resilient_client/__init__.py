@@ -9,6 +9,7 @@ from resilient_client.async_client import AsyncClient
 from resilient_client.client import Client
 from resilient_client.config import load_policies
 from resilient_client.errors import CallFailed, ClientClosed, ConfigError, ResilientClientError, StreamClosed
+from resilient_client.gathering import Request
 from resilient_client.headers import Headers
 from resilient_client.lines import ServerSentEvent
 from resilient_client.pipeline.kernels import Kernels
@@ -35,6 +36,7 @@ __all__ = [
     "Headers",
     "Kernels",
     "Policy",
+    "Request",
     "ResilientClientError",
     "Result",
     "Retry",

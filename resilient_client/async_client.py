@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self, Unpack
@@ -10,6 +10,7 @@ from typing import Self, Unpack
 from resilient_client.backends.asynchronous import AsyncioBackend
 from resilient_client.base_client import BaseClient
 from resilient_client.call_options import CallOptions
+from resilient_client.gathering import Request
 from resilient_client.live import closing_live
 from resilient_client.result import Failure, Result, T
 from resilient_client.streams import AsyncStream, opened
@@ -79,6 +80,17 @@ class AsyncClient(BaseClient):
         call, pipeline = self._call(method, url, None, options, streaming=True)
         with closing_live(call):
             yield opened(AsyncStream, call, await pipeline(call), self._backend.now)
+
+    async def gather(
+        self, requests: Iterable[Request[T] | str], *, max_concurrent: int | None = None
+    ) -> list[Result[T]]:
+        """Make many calls in several tasks, and return their results in the order of `requests`.
+
+        `max_concurrent` are under way at once, by default as many as the bulkhead has permits. Each has a deadline of
+        its own from the moment it begins; `with deadline(...)` around it bounds all of them together. A wrong argument
+        of any raises before the first is sent.
+        """
+        return await self._gathered(requests, max_concurrent)
 
     async def close(self) -> None:
         """Close the client's connections; later calls raise `ClientClosed`. Calls under way are not interrupted."""

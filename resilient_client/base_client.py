@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from math import inf
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, TypeAlias
 
 from resilient_client import decoding
 from resilient_client.backends import Backend, run_sync
-from resilient_client.call_options import CallOptions, check_is, expected_statuses, key_of
+from resilient_client.call_options import CallOptions, check_is, checked_callback, expected_statuses, key_of
 from resilient_client.errors import ClientClosed, ConfigError
 from resilient_client.events import Listener, checked_listeners
 from resilient_client.exchange import Wire
+from resilient_client.gathering import Request, Start, gather, request_of
 from resilient_client.pipeline import Kernels, Pipeline
 from resilient_client.pipeline.call import Call
 from resilient_client.pipeline.circuit import Circuit
 from resilient_client.plan import Plan, explicit_total, route_table
 from resilient_client.policy import Policy
 from resilient_client.redact import redact_url
+from resilient_client.result import Result, T
 from resilient_client.settings import Settings
 from resilient_client.state import BulkheadState, ClientState
 from resilient_client.telemetry import Audience, HttpSpans
@@ -33,6 +35,11 @@ from resilient_client.wire.requests import (
 )
 from resilient_client.wire.tls_settings import Cert, Verify
 from resilient_client.wire.urls import parse_url
+
+AT_ONCE: Final = 100
+"""Calls that a client without a bulkhead has under way for `submit` and `gather`."""
+
+Gathered: TypeAlias = Coroutine[Any, Any, list[Result[T]]]
 
 
 class BaseClient:
@@ -172,6 +179,7 @@ class BaseClient:
         check_is(route, str, "route")
         expect = expected_statuses(given.pop("expect", None))
         key = key_of(given.pop("idempotency_key", None))
+        on_complete = checked_callback(given.pop("on_complete", None))
         unknown = given.keys() - CallOptions.__optional_keys__
         if unknown:
             raise TypeError(
@@ -194,8 +202,44 @@ class BaseClient:
             mark=now,
             heard=self._audience.now(),
             streaming=streaming,
+            on_complete=on_complete,
         )
         return call, choice.pipeline if policy is None else plan.pipeline(policy)
+
+    def _submitted(
+        self, method: str, url: str, decode: type[Any] | None, options: CallOptions
+    ) -> Callable[[], Coroutine[Any, Any, Result[Any]]]:
+        """Make a call whose time runs from now, and return what begins it."""
+        call, pipeline = self._call(method, url, decode, options)
+
+        def begin() -> Coroutine[Any, Any, Result[Any]]:
+            call.queued = self._backend.now() - call.started
+            return pipeline(call)
+
+        return begin
+
+    def _gathered(self, requests: Iterable[Request[T] | str], max_concurrent: int | None) -> Gathered[T]:
+        """Return the results of many calls; whatever is wrong with one of them is said before any is sent."""
+        at_once = self._at_once() if max_concurrent is None else max_concurrent
+        if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
+            raise ConfigError(f"max_concurrent={max_concurrent!r}: give a whole number of at least 1, or None")
+        if isinstance(requests, (str, Request)):
+            raise TypeError(f"requests={requests!r}: give a list of them")
+        starts = [self._checked(request_of(item, position)) for position, item in enumerate(requests)]
+        return gather(self._backend, starts, at_once)
+
+    def _checked(self, request: Request[Any]) -> Start:
+        self._call(request.method, request.url, request.decode, request.options)
+
+        def start() -> Coroutine[Any, Any, Result[Any]]:
+            call, pipeline = self._call(request.method, request.url, request.decode, request.options)
+            return pipeline(call)
+
+        return start
+
+    def _at_once(self) -> int:
+        bulkhead = self.policy.bulkhead
+        return AT_ONCE if bulkhead is None else bulkhead.max_concurrent
 
     # For operators.
 

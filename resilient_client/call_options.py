@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, TypedDict
+import inspect
+from collections.abc import Callable, Collection
+from typing import Any, TypeAlias, TypedDict
 
 from resilient_client.errors import ConfigError
 from resilient_client.policy import Policy
+from resilient_client.result import Result
 from resilient_client.wire.requests import HeaderInput, new_idempotency_key
 from resilient_client.wire.urls import Params
+
+OnComplete: TypeAlias = Callable[[Result[Any]], object]
+"""Is given the result of a call; what it returns or raises changes nothing."""
 
 
 class CallOptions(TypedDict, total=False):
@@ -36,6 +41,8 @@ class CallOptions(TypedDict, total=False):
     """Makes repeating safe: sent as Idempotency-Key, the same on every attempt. True makes a new one."""
     expect: Collection[int] | None
     """Which statuses are a success; by default all below 400."""
+    on_complete: OnComplete | None
+    """A function that is given the result, once, before the caller gets it; of a stream, when that is over."""
 
 
 def check_is(value: object, kind: type, name: str) -> None:
@@ -67,3 +74,14 @@ def key_of(key: str | bool | None) -> str | None:
     if not isinstance(key, str) or not key:
         raise TypeError(f"idempotency_key={key!r}: give a non-empty str, or True to have one made")
     return key
+
+
+def checked_callback(function: OnComplete | None) -> OnComplete | None:
+    """Return the function of `on_complete=`; raises `TypeError` for what cannot be called, or would be awaited."""
+    if function is None:
+        return None
+    if not callable(function):
+        raise TypeError(f"on_complete={function!r}: give a function of the result, or None")
+    if inspect.iscoroutinefunction(function):
+        raise TypeError("on_complete=: a coroutine function; give a plain one, which may start a task")
+    return function

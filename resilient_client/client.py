@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, Unpack
@@ -11,6 +12,7 @@ from resilient_client.backends import run_sync
 from resilient_client.backends.blocking import BlockingBackend
 from resilient_client.base_client import BaseClient
 from resilient_client.call_options import CallOptions
+from resilient_client.gathering import Request
 from resilient_client.live import closing_live
 from resilient_client.result import Failure, Result, T
 from resilient_client.streams import Stream, opened
@@ -80,10 +82,33 @@ class Client(BaseClient):
         with closing_live(call):
             yield opened(Stream, call, run(pipeline(call)), self._backend.now, run=run)
 
-    def close(self) -> None:
-        """Close the client's connections; later calls raise `ClientClosed`. Calls under way are not interrupted."""
+    def submit(
+        self, method: str, url: str, *, decode: type[T] | None = None, **options: Unpack[CallOptions]
+    ) -> Future[Result[T]]:
+        """Make one call on another thread, and return the future of its result.
+
+        Its deadline runs from now, so that the future has its result within `Timeouts.total`, however many wait in
+        front of it. As many are under way as the bulkhead has permits. A wrong argument raises here.
+        """
+        return self._backend.submit(self._submitted(method, url, decode, options), self._at_once())
+
+    def gather(self, requests: Iterable[Request[T] | str], *, max_concurrent: int | None = None) -> list[Result[T]]:
+        """Make many calls on several threads, and return their results in the order of `requests`.
+
+        `max_concurrent` are under way at once, by default as many as the bulkhead has permits. Each has a deadline of
+        its own from the moment it begins; `with deadline(...)` around it bounds all of them together. A wrong argument
+        of any raises before the first is sent.
+        """
+        return self._backend.run(self._gathered(requests, max_concurrent))
+
+    def close(self, *, wait: bool = True) -> None:
+        """Close the client's connections; later calls raise `ClientClosed`. Calls under way are not interrupted.
+
+        Calls that were submitted are waited for; without `wait`, those that have not begun are cancelled.
+        """
         if not self._closed:
             self._closed = True
+            self._backend.close(wait=wait)
             self._let_go_of_retired()
             run_sync(self._wire.close())
 
@@ -93,4 +118,4 @@ class Client(BaseClient):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        self.close(wait=kind is None)

@@ -264,8 +264,13 @@ def checked_listeners(listeners: Iterable[Listener]) -> tuple[Listener, ...]:
 def tell(heard: Heard, event: Event) -> None:
     """Tell an event to everyone who hears it; one that raises is logged once and stops nobody."""
     for listener in heard.get(type(event), ()):
-        try:
-            listener(event)
-        except Exception:
-            if _first_time(listener):
-                log.exception("a listener raised on %s, which is not logged again: %r", type(event).__name__, listener)
+        guarded(listener, event, type(event).__name__)
+
+
+def guarded(listener: Listener, event: Any, what: str) -> None:
+    """Call `listener`; when it raises, that is logged the first time and stops nobody."""
+    try:
+        listener(event)
+    except Exception:
+        if _first_time(listener):
+            log.exception("a listener raised on %s, which is not logged again: %r", what, listener)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, Literal, NoReturn, Self, TypeAlias, cast
@@ -164,6 +165,9 @@ class Success(Generic[T]):
             value = decoder(self.content)
         except decoding.Undecodable as problem:
             return self.undecodable(problem)
+        return self._valued(value)
+
+    def _valued(self, value: S) -> Success[S]:
         return Success(
             self.status, self.headers, self.content, self.url, self.elapsed, self.attempts, self.method, value
         )
@@ -188,6 +192,36 @@ class Success(Generic[T]):
     def unwrap(self) -> Self:
         """Return this success itself; on a `Failure` the same call raises."""
         return self
+
+    def map(self, function: Callable[[Success[T]], S]) -> Success[S] | Failure:
+        """Return this answer with what `function` makes of it as its `value`; a `Failure` stays as it is.
+
+        A `CallFailed` from inside, such as a body that is not what `decode(...)` takes, is the failure that comes back.
+        """
+        try:
+            value = function(self)
+        except CallFailed as problem:
+            return problem.failure
+        return self._valued(value)
+
+    def and_then(self, function: Callable[[Success[T]], Success[S] | Failure]) -> Success[S] | Failure:
+        """Return what `function` makes of this answer, such as the result of the next call; a `Failure` stays as it is.
+
+        A `CallFailed` from inside is the failure that comes back.
+        """
+        try:
+            return function(self)
+        except CallFailed as problem:
+            return problem.failure
+
+    async def and_then_await(
+        self, function: Callable[[Success[T]], Awaitable[Success[S] | Failure]]
+    ) -> Success[S] | Failure:
+        """Do what `and_then` does with a coroutine function."""
+        try:
+            return await function(self)
+        except CallFailed as problem:
+            return problem.failure
 
     def explain(self) -> str:
         """Return the timeline of attempts and waits as text."""
@@ -235,6 +269,18 @@ class Failure:
     def unwrap(self) -> NoReturn:
         """Raise `CallFailed(self)` from `cause`."""
         raise CallFailed(self) from self.cause
+
+    def map(self, function: Callable[[Any], object]) -> Self:  # noqa: ARG002 - there is nothing to map
+        """Return this failure itself."""
+        return self
+
+    def and_then(self, function: Callable[[Any], object]) -> Self:  # noqa: ARG002 - nothing follows a failure
+        """Return this failure itself."""
+        return self
+
+    async def and_then_await(self, function: Callable[[Any], object]) -> Self:  # noqa: ARG002 - see and_then()
+        """Return this failure itself."""
+        return self
 
     def summary(self) -> str:
         """Return one line: what was called, how it ended, after how many attempts and how long."""

@@ -5,7 +5,8 @@ Three backends keep one contract: `blocking` (threads), `asynchronous` (asyncio)
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -44,6 +45,18 @@ class Backend(Protocol):
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a pipeline to its end for a caller that is not async."""
+        ...
+
+    def submit(self, start: Callable[[], Coroutine[Any, Any, T]], at_once: int) -> Future[T]:
+        """Run a pipeline beside a caller that is not async, `at_once` of them at a time."""
+        ...
+
+    async def together(self, starts: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+        """Run several to their ends side by side; when one raises, raise that and let the others go."""
+        ...
+
+    def close(self, *, wait: bool) -> None:
+        """Wait until what was submitted is done; without `wait`, forget what has not begun."""
         ...
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
 from math import inf
 from typing import Any, TypeVar
 
@@ -67,3 +68,19 @@ class AsyncioBackend:
         """Refuse: a task awaits its calls."""
         coroutine.close()
         raise RuntimeError("an asynchronous client's calls are awaited; use Client from code that is not async")
+
+    def submit(self, start: Callable[[], Coroutine[Any, Any, T]], at_once: int) -> Future[T]:  # noqa: ARG002 - refused
+        """Refuse: a loop has tasks."""
+        raise RuntimeError("an asynchronous client's calls are awaited; begin one with asyncio.create_task()")
+
+    async def together(self, starts: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+        """Run each in a task; when one raises, or this one is cancelled, all of them are."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for start in starts:
+                    group.create_task(start())
+        except BaseExceptionGroup as several:
+            raise several.exceptions[0] from None
+
+    def close(self, *, wait: bool) -> None:
+        """Do nothing: tasks belong to who made them."""

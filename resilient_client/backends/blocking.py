@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
 from math import inf
 from typing import Any, TypeVar
 
 from resilient_client.backends import run_sync
+from resilient_client.backends.threads import Threads
 
 T = TypeVar("T")
 
@@ -40,6 +42,9 @@ class BlockingBackend:
     now = staticmethod(time.monotonic)
     random = staticmethod(random.random)
 
+    def __init__(self) -> None:
+        self._threads = Threads()
+
     async def sleep(self, seconds: float) -> None:
         """Block this thread for `seconds`."""
         time.sleep(seconds)  # noqa: ASYNC251 - blocking is this backend's way
@@ -55,3 +60,20 @@ class BlockingBackend:
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a pipeline to its end on this thread."""
         return run_sync(coroutine)
+
+    def submit(self, start: Callable[[], Coroutine[Any, Any, T]], at_once: int) -> Future[T]:
+        """Run a pipeline on a thread of its own."""
+        return self._threads.submit(lambda: run_sync(start()), at_once)
+
+    async def together(self, starts: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+        """Run the first on this thread, the others on threads of their own."""
+        others = [self.submit(start, len(starts)) for start in starts[1:]]
+        for start in starts[:1]:
+            await start()
+        for other in others:
+            if not other.cancel():
+                other.result()
+
+    def close(self, *, wait: bool) -> None:
+        """Let the threads go."""
+        self._threads.close(wait=wait)

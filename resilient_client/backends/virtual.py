@@ -10,7 +10,8 @@ import asyncio
 import heapq
 import random
 from collections import deque
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from concurrent.futures import Future
 from contextvars import Context, copy_context
 from math import inf
 from typing import Any, Generic, TypeVar, cast
@@ -48,7 +49,7 @@ class Flow(Generic[T]):
         self._coroutine = coroutine
         self._context = context
         self._finished = FlowWaker()
-        self._watchers: list[FlowWaker] = []
+        self._watchers: list[Callable[[], object]] = []
         self._to_throw: BaseException | None = None
         self._ready = False
         self.waiting_for: FlowWaker | None = None
@@ -103,8 +104,12 @@ class Flow(Generic[T]):
 
     def _finish(self) -> None:
         self.done = True
-        for watcher in self._watchers:
-            watcher.wake()
+        for tell in self._watchers:
+            tell()
+
+    def on_end(self, tell: Callable[[], object]) -> None:
+        """Have `tell` called when the flow is done."""
+        self._watchers.append(tell)
 
     def result(self) -> T:
         """Return what the flow returned, or raise what it raised; `RuntimeError` while it runs."""
@@ -117,9 +122,39 @@ class Flow(Generic[T]):
     def __await__(self) -> Generator[FlowWaker, None, T]:
         if not self.done:
             watcher = FlowWaker()
-            self._watchers.append(watcher)
+            self.on_end(watcher.wake)
             yield from watcher.__await__()
         return self.result()
+
+
+class Promise(Future[T]):
+    """The future of a flow. `concurrent.futures.wait` does not know of virtual time: ask each for its `result()`."""
+
+    def __init__(self, world: VirtualBackend, flow: Flow[T]) -> None:
+        super().__init__()
+        self._world = world
+        self._flow = flow
+        flow.on_end(self._settle)
+
+    def _settle(self) -> None:
+        try:
+            self.set_result(self._flow.result())
+        except BaseException as problem:  # noqa: BLE001 - kept for whoever asks for the result
+            self.set_exception(problem)
+
+    def cancel(self) -> bool:
+        """Return False: a flow that was spawned is running."""
+        return False
+
+    def result(self, timeout: float | None = None) -> T:
+        """Let virtual time pass until the flow is done, or for `timeout` seconds of it; then it is a `TimeoutError`."""
+        self._world.run(self._world.ended(self._flow, timeout))
+        return super().result(0)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Let virtual time pass as `result` does, and return what the flow raised."""
+        self._world.run(self._world.ended(self._flow, timeout))
+        return super().exception(0)
 
 
 class VirtualBackend:
@@ -155,6 +190,13 @@ class VirtualBackend:
             heapq.heappush(self._timers, (until, self._order, waker))
         await waker
 
+    async def ended(self, flow: Flow[Any], within: float | None) -> None:
+        """Wait until `flow` is done, for at most `within` seconds."""
+        if not flow.done:
+            waker = self.waker()
+            flow.on_end(waker.wake)
+            await self.wait(waker, inf if within is None else self._time + within)
+
     def spawn(self, coroutine: Coroutine[Any, Any, T]) -> Flow[T]:
         """Start a flow beside the running ones; it first runs when something waits."""
         context = copy_context()
@@ -169,6 +211,23 @@ class VirtualBackend:
         while not flow.done:
             self._turn()
         return flow.result()
+
+    def submit(self, start: Callable[[], Coroutine[Any, Any, T]], at_once: int) -> Future[T]:  # noqa: ARG002 - flows cost nothing
+        """Start a flow, and return a future whose `result()` lets time pass until it is done."""
+        return Promise(self, self.spawn(start()))
+
+    async def together(self, starts: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+        """Run each as a flow."""
+        flows = [self.spawn(start()) for start in starts]
+        try:
+            for flow in flows:
+                await flow
+        finally:
+            for flow in flows:
+                flow.cancel()
+
+    def close(self, *, wait: bool) -> None:
+        """Do nothing: flows run when somebody lets time pass."""
 
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass for every flow."""

@@ -165,10 +165,11 @@ def bulkhead_layer(proceed: Handler, permits: Permits, backend: Backend) -> Hand
         until = call.deadline if settings.max_wait is None else min(call.deadline, asked + settings.max_wait)
         assert permit.waker is not None  # noqa: S101 - a queued permit has one
         await backend.wait(permit.waker, until)
-        call.queued = backend.now() - asked
+        waited = backend.now() - asked
+        call.queued += waited
         admitted = permits.holds(permit)
         if PermitAwaited in call.heard:
-            call.tell(PermitAwaited(call.info, permits.name(call.client), call.queued, admitted))
+            call.tell(PermitAwaited(call.info, permits.name(call.client), waited, admitted))
         if admitted:
             return None
         if until == call.deadline:

@@ -37,6 +37,7 @@ class Call:
     decoder: Decoder[Any] | None = None
     idempotency_key: str | None = None
     streaming: bool = False
+    on_complete: Callable[[Result[Any]], object] | None = None
     live: LiveBody | None = None
     attempts: list[Attempt] = field(default_factory=list)
     stopped: StopReason = StopReason.NOT_RETRYABLE

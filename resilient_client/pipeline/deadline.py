@@ -19,9 +19,11 @@ def deadline_layer(proceed: Handler, clock: Callable[[], float]) -> Handler:
 
     async def with_deadline(call: Call) -> Outcome:
         total = call.policy.timeouts.total
-        left = min(inf if total is None else total, call.at_most, ambient.left())
-        call.deadline = call.started + left
-        if left <= 0:
+        call.deadline = call.started + min(inf if total is None else total, call.at_most)
+        around = ambient.left()
+        begins = clock() if call.queued or around != inf else call.started
+        call.deadline = min(call.deadline, begins + around)
+        if call.deadline <= begins:
             call.stopped = StopReason.DEADLINE
             outcome = Outcome(FailureKind.DEADLINE, "the time was up before it began", sent=False, cut_short=True)
             call.record(outcome, clock())

@@ -14,6 +14,7 @@ from resilient_client.events import (
     ExchangeAnswered,
     ExchangeEnded,
     ExchangeStarted,
+    guarded,
     tell,
 )
 from resilient_client.exchange import Answer, Exchanged, Outcome, RawHeaders, Url, WireRequest
@@ -42,7 +43,7 @@ def observe_layer(proceed: Handler, clock: Callable[[], float]) -> Pipeline:
             result = result_of(call, outcome, clock())
             return result
         finally:
-            if call.heard:
+            if call.heard or call.on_complete is not None:
                 when_over(outcome, lambda over: _tell_end(call, result if over is outcome else of(call, over), clock()))
 
     def of(call: Call, outcome: Outcome | None) -> Result[Any] | None:
@@ -60,6 +61,8 @@ def _tell_end(call: Call, result: Result[Any] | None, now: float) -> None:
             tell(call.heard, CallSucceeded(call.info, result))
     elif CallGivenUp in call.heard:
         tell(call.heard, CallGivenUp(call.info, result))
+    if result is not None and call.on_complete is not None:
+        guarded(call.on_complete, result, "a result")
 
 
 class Silent:

@@ -43,7 +43,7 @@ class Upload:
         try:
             data = parser.send(h11.Request(method=method, target=target, headers=headers)) or b""
             source = connection.network.iterate(chunks, self._limits.attempt_until)
-            while (piece := await self._piece(source)) is not None:
+            while not self._unwanted and (piece := await self._piece(source)) is not None:
                 framed = parser.send(h11.Data(data=piece)) or b""
                 if len(piece) > JOIN_BELOW:
                     await self._write(data)
@@ -57,8 +57,6 @@ class Upload:
 
     async def _piece(self, source: ChunkSource) -> bytes | None:
         """Return the next piece, None when there is none or it is not wanted; what is wrong with it is the caller's."""
-        if self._unwanted:
-            return None
         limits, connection = self._limits, self._connection
         limits.check("sending the request", sent=connection.sent)
         if self._begun:

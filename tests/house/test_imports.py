@@ -148,6 +148,7 @@ def test_public_names_are_pinned():
         ),
         *("ClientState", "ConfigError", "Failure", "FailureKind", "Headers", "Kernels", "Policy"),
         *(
+            "Request",
             "ResilientClientError",
             "Result",
             "Retry",

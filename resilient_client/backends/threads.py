@@ -1,0 +1,75 @@
+"""Threads of one blocking client, for calls that somebody else waits for; there are none until the first of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Final, Generic, TypeVar
+
+from resilient_client.forking import on_fork
+
+T = TypeVar("T")
+
+NAME: Final = "resilient-client-call"
+
+
+class Job(Generic[T]):
+    """Something to run once, in the context it was given in; withdrawn, it does nothing."""
+
+    def __init__(self, run: Callable[[], T]) -> None:
+        self._context = copy_context()
+        self._run = run
+        self.withdrawn = False
+
+    def __call__(self) -> T:
+        """Run it."""
+        if self.withdrawn:
+            raise CancelledError
+        return self._context.run(self._run)
+
+
+class Threads:
+    """A pool of threads that is made when it is needed, and anew in a forked child."""
+
+    def __init__(self) -> None:
+        self.after_fork()
+        on_fork(self)
+
+    def after_fork(self) -> None:
+        """Start over: threads do not survive a fork."""
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._members: set[int] = set()
+
+    def submit(self, run: Callable[[], T], at_most: int) -> Future[T]:
+        """Run `run` on one of at most `at_most` threads; on the caller's own when this machine has none to give."""
+        with self._lock:
+            if self._pool is None:
+                members = self._members  # a thread that knew more would keep the client alive
+                self._pool = ThreadPoolExecutor(at_most, NAME, lambda: members.add(threading.get_ident()))
+            pool = self._pool
+        job = Job(run)
+        try:
+            return pool.submit(job)
+        except RuntimeError:  # no thread could be started; the job is in the queue all the same
+            job.withdrawn = True
+        return _done(run)
+
+    def close(self, *, wait: bool) -> None:
+        """Wait until what was submitted is done; or else forget what has not begun."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            inside = threading.get_ident() in self._members  # a thread cannot wait for its own end
+            pool.shutdown(wait=wait and not inside, cancel_futures=not wait)
+
+
+def _done(run: Callable[[], T]) -> Future[T]:
+    future: Future[T] = Future()
+    try:
+        future.set_result(run())
+    except Exception as problem:  # noqa: BLE001 - handed to whoever asks for the result
+        future.set_exception(problem)
+    return future
