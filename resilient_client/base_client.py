@@ -9,7 +9,14 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 from resilient_client import decoding
 from resilient_client.backends import Backend, run_sync
-from resilient_client.call_options import CallOptions, check_is, checked_callback, expected_statuses, key_of
+from resilient_client.call_options import (
+    CallOptions,
+    check_is,
+    check_known,
+    checked_callback,
+    expected_statuses,
+    key_of,
+)
 from resilient_client.errors import ClientClosed, ConfigError
 from resilient_client.events import Listener, checked_listeners
 from resilient_client.exchange import Wire
@@ -172,19 +179,18 @@ class BaseClient:
         if self._retired:
             self._let_go_of_retired()
         plan = self._plan
-        given: dict[str, Any] = dict(options)
-        policy = given.pop("policy", None)
-        check_is(policy, Policy, "policy")
-        route = given.pop("route", None)
-        check_is(route, str, "route")
-        expect = expected_statuses(given.pop("expect", None))
-        key = key_of(given.pop("idempotency_key", None))
-        on_complete = checked_callback(given.pop("on_complete", None))
-        unknown = given.keys() - CallOptions.__optional_keys__
-        if unknown:
-            raise TypeError(
-                f"unknown option {min(unknown)}=; allowed are {', '.join(sorted(CallOptions.__optional_keys__))}"
-            )
+        policy = route = expect = key = on_complete = None
+        given: dict[str, Any] = {}
+        if options:
+            given.update(options)
+            policy = given.pop("policy", None)
+            check_is(policy, Policy, "policy")
+            route = given.pop("route", None)
+            check_is(route, str, "route")
+            expect = expected_statuses(given.pop("expect", None))
+            key = key_of(given.pop("idempotency_key", None))
+            on_complete = checked_callback(given.pop("on_complete", None))
+            check_known(given)
         request = plan.requests.build(check_method(method), url, idempotency_key=key, **given)
         decoder = None if decode is None else decoding.decoder(decode)
         choice = plan.choose(request.method, request.url)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias, TypedDict
 
 from resilient_client.errors import ConfigError
@@ -49,6 +49,14 @@ def check_is(value: object, kind: type, name: str) -> None:
     """Raise `TypeError` unless `value` is a `kind` or None."""
     if value is not None and not isinstance(value, kind):
         raise TypeError(f"{name}={value!r}: give a {kind.__name__} or None")
+
+
+def check_known(options: Mapping[str, Any]) -> None:
+    """Raise `TypeError` for an option that no verb has."""
+    unknown = options.keys() - CallOptions.__optional_keys__
+    if unknown:
+        allowed = ", ".join(sorted(CallOptions.__optional_keys__))
+        raise TypeError(f"unknown option {min(unknown)}=; allowed are {allowed}")
 
 
 def expected_statuses(expect: Collection[int] | None) -> frozenset[int] | None:

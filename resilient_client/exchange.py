@@ -26,11 +26,16 @@ class Url:
     host: str
     port: int | None
     target: str
+    origin: str = field(init=False, repr=False, compare=False)
+    """Scheme, host and port, the port filled in: `https://payments:443`."""
+    text: str = field(init=False, repr=False, compare=False)
+    """The whole of it."""
 
-    @property
-    def origin(self) -> str:
-        """Scheme, host and port, the port filled in: `https://payments:443`."""
-        return f"{self.scheme}://{self.netloc_host}:{self.port or (443 if self.scheme == 'https' else 80)}"
+    def __post_init__(self) -> None:  # URLs are remembered, and asked for these at every call
+        place = f"{self.scheme}://{self.netloc_host}"
+        port = "" if self.port is None else f":{self.port}"
+        object.__setattr__(self, "origin", f"{place}:{self.port or (443 if self.scheme == 'https' else 80)}")
+        object.__setattr__(self, "text", f"{place}{port}{self.target}")
 
     @property
     def netloc_host(self) -> str:
@@ -38,8 +43,7 @@ class Url:
         return f"[{self.host}]" if ":" in self.host else self.host
 
     def __str__(self) -> str:
-        port = "" if self.port is None else f":{self.port}"
-        return f"{self.scheme}://{self.netloc_host}{port}{self.target}"
+        return self.text
 
 
 class Body(Protocol):

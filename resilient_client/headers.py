@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar, overload
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Self, TypeVar, overload
 
 from resilient_client.redact import redact_header
 
@@ -17,22 +17,49 @@ class Headers(Mapping[str, str]):
     (RFC 9110, section 5.3); `get_list(name)` gives them apart, `pairs` all of them as they came.
     """
 
-    __slots__ = ("_index", "pairs")
+    __slots__ = ("_pairs", "_raw")
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
-        self.pairs: tuple[tuple[str, str], ...] = tuple(pairs)
-        self._index: dict[str, list[str]] | None = None
+        self._pairs: tuple[tuple[str, str], ...] | None = tuple(pairs)
+        self._raw: Sequence[tuple[bytes, bytes]] = ()
+
+    @classmethod
+    def received(cls, raw: Sequence[tuple[bytes, bytes]]) -> Self:
+        """Return fields as they came from a server: most are never looked at, and so not made text before they are."""
+        self = cls.__new__(cls)
+        self._pairs, self._raw = None, raw
+        return self
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """All fields as they came."""
+        if self._pairs is None:
+            self._pairs = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._raw])
+        return self._pairs
+
+    def get_list(self, name: str) -> list[str]:
+        """Return every value of `name` in the order received; empty when there is none."""
+        wanted, size = name.lower(), len(name)
+        if self._pairs is not None:
+            return [value for own, value in self._pairs if len(own) == size and own.lower() == wanted]
+        try:
+            coded = wanted.encode("latin-1")
+        except UnicodeEncodeError:
+            return []
+        found = [value for own, value in self._raw if len(own) == size and own.lower() == coded]
+        return [value.decode("latin-1") for value in found]
 
     def _by_name(self) -> dict[str, list[str]]:
-        if self._index is None:
-            index: dict[str, list[str]] = {}
-            for name, value in self.pairs:
-                index.setdefault(name.lower(), []).append(value)
-            self._index = index
-        return self._index
+        index: dict[str, list[str]] = {}
+        for name, value in self.pairs:
+            index.setdefault(name.lower(), []).append(value)
+        return index
 
     def __getitem__(self, name: str) -> str:
-        return ", ".join(self._by_name()[name.lower()])
+        values = self.get_list(name)
+        if not values:
+            raise KeyError(name)
+        return ", ".join(values)
 
     @overload
     def get(self, key: str, /) -> str | None: ...
@@ -42,12 +69,8 @@ class Headers(Mapping[str, str]):
     def get(self, key: str, default: D, /) -> str | D: ...
     def get(self, key: str, default: object = None, /) -> object:
         """Return the value of `key`, or `default` when there is no such field."""
-        values = self._by_name().get(key.lower())
-        return default if values is None else ", ".join(values)
-
-    def get_list(self, name: str) -> list[str]:
-        """Return every value of `name` in the order received; empty when there is none."""
-        return list(self._by_name().get(name.lower(), ()))
+        values = self.get_list(key)
+        return ", ".join(values) if values else default
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_name())
@@ -56,7 +79,7 @@ class Headers(Mapping[str, str]):
         return len(self._by_name())
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._by_name()
+        return isinstance(name, str) and bool(self.get_list(name))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Headers):

@@ -16,6 +16,7 @@ from typing_extensions import TypeVar
 from resilient_client import decoding, timeline
 from resilient_client.errors import CallFailed
 from resilient_client.headers import Headers
+from resilient_client.quick import quick
 from resilient_client.redact import redact_url
 
 T = TypeVar("T", default=None)
@@ -94,6 +95,7 @@ class StopReason(StrEnum):
     """A policy rejected it here."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One request sent, or refused on its way. Times are seconds.
@@ -117,6 +119,7 @@ def _text(content: bytes, headers: Headers | None) -> str:
     return decoding.text(content, headers.get("content-type") if headers else None)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Success(Generic[T]):
     """The answer: a status that was expected, with its whole decoded body in `content`.
@@ -237,6 +240,7 @@ class Success(Generic[T]):
         )
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why there is no answer, or not the expected one; `explain()` tells the whole story.

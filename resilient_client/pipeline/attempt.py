@@ -71,7 +71,10 @@ def attempt_layer(send: Send, clock: Callable[[], float]) -> Handler:
 
     async def _send(call: Call, *, fresh: bool = False) -> Outcome:
         limits = limits_of(call, clock)
-        request = with_deadline_header(call.request, call.policy.timeouts.header, call.deadline - clock())
+        header = call.policy.timeouts.header
+        if header is None:
+            return await send(call, call.request, limits, fresh=fresh)
+        request = with_deadline_header(call.request, header, call.deadline - clock())
         return await send(call, request, limits, fresh=fresh)
 
     return with_timeouts

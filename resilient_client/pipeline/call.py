@@ -124,7 +124,7 @@ Handler: TypeAlias = Callable[[Call], Coroutine[Any, Any, Outcome]]
 
 def result_of(call: Call, outcome: Outcome, now: float) -> Result[Any]:
     """Return what the caller gets: `outcome`, with the call's attempts and times around it."""
-    url = str(outcome.url or call.request.url)
+    url = (outcome.url or call.request.url).text
     method = call.request.method
     elapsed = now - call.started
     attempts = tuple(call.attempts)

@@ -116,8 +116,11 @@ class Circuit:
 
     def admit(self, now: float) -> Admission | Rejection:
         """Return leave to make one attempt, or why not."""
+        self.used = now
+        admission = self._admission  # read before the state: if the two do not match, it is of an epoch that is over
+        if self._state == CLOSED and not self._shared and not self._relay.listeners:
+            return admission
         with self._lock:
-            self.used = now
             if self._shared:
                 self._follow_storage_locked(now)
             answer = self._admission if self._state == CLOSED else self._admit_not_closed_locked(now)
@@ -160,7 +163,8 @@ class Circuit:
                 return
             if failure is not None and self._relay.listeners:
                 self._relay.outcome(self._machine, Reported() if failure else None)
-        self._tell()
+        if self._changes or self._relay.listeners:
+            self._tell()
 
     def _record_closed_locked(self, failure: bool, seconds: float, now: float) -> None:
         settings, window = self.settings, self._window

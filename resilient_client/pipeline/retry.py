@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from tenacity import Future, RetryCallState
 
 from resilient_client.events import RetryScheduled
+from resilient_client.live import when_over
 from resilient_client.pipeline.call import result_of
 from resilient_client.result import FailureKind, StopReason
 
@@ -131,20 +132,13 @@ class Decider:
 
 
 class Ration:
-    """What one call pays into the retry budget and takes from it; without a budget everything is granted."""
+    """What one call takes from the retry budget; without a budget everything is granted."""
 
-    __slots__ = ("_budget", "_paid", "_taken")
+    __slots__ = ("_budget", "_taken")
 
     def __init__(self, budget: Budget | None) -> None:
         self._budget = budget
-        self._paid = False
         self._taken = 0
-
-    def pay(self, outcome: Outcome, now: float) -> None:
-        """Pay in, once, unless the first attempt was turned away here: that is no load that retries may add to."""
-        if self._budget is not None and not self._paid and outcome.kind not in REJECTIONS:
-            self._budget.deposit(now)
-        self._paid = True
 
     def grants(self, now: float) -> bool:
         """Take a token for a retry; False when there is none."""
@@ -166,16 +160,18 @@ def retry_layer(proceed: Handler, settings: Retry, budget: Budget | None, backen
 
     async def with_retry(call: Call) -> Outcome:
         decider: Decider | None = None
-        ration = Ration(budget)
+        ration: Ration | None = None
         while True:
             outcome = await proceed(call)
             now = clock()
             call.record(outcome, now)
-            ration.pay(outcome, now)
+            if decider is None:
+                _pay(budget, outcome, now)
             if outcome.kind is None and settings.retry is None:
                 break
             decider = decider or Decider(settings, call, backend.random)
             wait = decider.next(outcome, now)
+            ration = ration or Ration(budget)
             if not isinstance(wait, StopReason) and not ration.grants(now):
                 wait = StopReason.BUDGET
             if isinstance(wait, StopReason):
@@ -189,18 +185,25 @@ def retry_layer(proceed: Handler, settings: Retry, budget: Budget | None, backen
                 call.tell(RetryScheduled(call.info, call.attempts[-1], wait))
             await backend.sleep(wait)
             call.waited(clock())
-        if outcome.live is None:
-            ration.settle(outcome, now)
-        else:
-            outcome.live.on_close(lambda over: _settle(call, ration, over, clock()))
+        if ration is not None or outcome.live is not None:
+            when_over(outcome, lambda over: _settle(call, ration, outcome, over, clock()))
         return outcome
 
     return with_retry
 
 
-def _settle(call: Call, ration: Ration, outcome: Outcome | None, now: float) -> None:
-    """Note when and how a body ended that was open when its attempt was recorded."""
-    ration.settle(outcome, now)
-    call.amend(outcome, now)
-    if outcome is not None and outcome.kind is FailureKind.DEADLINE:
+def _pay(budget: Budget | None, outcome: Outcome, now: float) -> None:
+    """Pay in for a call, unless it was turned away here: that is no load that retries may add to."""
+    if budget is not None and outcome.kind not in REJECTIONS:
+        budget.deposit(now)
+
+
+def _settle(call: Call, ration: Ration | None, attempt: Outcome, over: Outcome | None, now: float) -> None:
+    """Settle with the budget; and note when and how a body ended that was open when its attempt was recorded."""
+    if ration is not None:
+        ration.settle(over, now)
+    if attempt.live is None:
+        return
+    call.amend(over, now)
+    if over is not None and over.kind is FailureKind.DEADLINE:
         call.stopped = StopReason.DEADLINE

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from resilient_client.exchange import Answer, Hops, Limits, RawHeaders, WireError, WireRequest
+from resilient_client.exchange import Answer, Hops, Limits, WireError, WireRequest
 from resilient_client.headers import Headers
 from resilient_client.result import FailureKind
 from resilient_client.wire.auth_flows import AsyncioFlow, BlockingFlow, Flow, FlowFailed
@@ -45,10 +45,6 @@ ASYNCIO_AS_IT_CAME: Final = _as_httpx_wrote_it(httpx.AsyncHTTPTransport.handle_a
 
 AUTH_BODY_CAP: Final = 1024 * 1024
 """Bytes of an answer that an auth flow may ask to see."""
-
-
-def _decoded(headers: RawHeaders) -> Headers:
-    return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers])
 
 
 def _peer_of(extensions: Any) -> Callable[[], tuple[str, int] | None] | None:
@@ -95,7 +91,7 @@ class HttpxWire(ABC):
         status, headers, body = await pool.exchange(
             method, request.url, request.headers, request.body.chunks(), limits, fresh=fresh
         )
-        return Answer(status, _decoded(headers), body, body.reused, body.version, body.peer)
+        return Answer(status, Headers.received(headers), body, body.reused, body.version, body.peer)
 
     def _outgoing(self, request: WireRequest, limits: Limits, *, fresh: bool) -> httpx.Request:
         extensions: dict[str, Any] = {"timeout": _plain_timeouts(limits)}
@@ -111,7 +107,7 @@ class HttpxWire(ABC):
         )
 
     def _answer(self, response: Any, limits: Limits) -> Answer:
-        headers = _decoded(response.headers.raw)
+        headers = Headers.received(response.headers.raw)
         extensions = response.extensions
         version = extensions.get("http_version", b"HTTP/1.1").decode("ascii", "replace")
         reused = extensions.get(REUSED, False)

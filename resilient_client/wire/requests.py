@@ -11,6 +11,7 @@ import httpx
 
 from resilient_client.errors import ConfigError
 from resilient_client.exchange import Body, RawHeaders, Url, WireRequest
+from resilient_client.wire.bodies import EMPTY
 from resilient_client.wire.coding import ACCEPTED
 from resilient_client.wire.encoding import encode
 from resilient_client.wire.urls import Base, Params
@@ -30,6 +31,12 @@ DEFAULTS: Final[RawHeaders] = [
     (b"Accept-Encoding", ACCEPTED),
     (b"User-Agent", b"resilient-client"),
 ]
+
+METHODS: Final = ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")
+"""The ones that need no check, by how often they are used."""
+
+MAX_PLAIN: Final = 1024
+"""Servers that ready-made header fields are kept for."""
 
 METHODS_WITH_LENGTH: Final = frozenset(("POST", "PUT", "PATCH"))
 
@@ -141,6 +148,7 @@ class RequestBuilder:
         self._asked = headers if any(map(callable, values)) else None
         self._auth = resolve_auth(options.auth)
         self._asynchronous = asynchronous
+        self._plain: dict[tuple[str, int | None, bool], RawHeaders] = {}
 
     def build(
         self,
@@ -158,7 +166,11 @@ class RequestBuilder:
     ) -> WireRequest:
         """Return the request of one call; raises `TypeError`, `ValueError` or `ConfigError`."""
         target = self.base.join(url, params)
-        if content is data is files is json is None:
+        auth = self._auth if auth is None else resolve_auth(auth)
+        bodiless = content is data is files is json is None
+        if bodiless and headers is None and idempotency_key is None and self._asked is None:
+            return WireRequest(method, target, self._plain_fields(method, target), EMPTY, auth)
+        if bodiless:
             body, described = _nothing(method)
         else:
             body, described = encode(
@@ -172,9 +184,18 @@ class RequestBuilder:
             own.append((IDEMPOTENCY_KEY, _value("Idempotency-Key", idempotency_key, "idempotency_key")))
         ours = self._headers if self._asked is None else merge(DEFAULTS, encode_headers(self._asked))
         fields = merge(ours, described, own) if described or own else ours
-        if not any(name.lower() == b"host" for name, _ in fields):
-            fields = [(b"Host", _host(target)), *fields]
-        return WireRequest(method, target, fields, body, self._auth if auth is None else resolve_auth(auth))
+        return WireRequest(method, target, _with_host(fields, target), body, auth)
+
+    def _plain_fields(self, method: str, target: Url) -> RawHeaders:
+        """Return the fields of a request without body that brings none of its own; shared, so never to be changed."""
+        key = (target.netloc_host, target.port, method in METHODS_WITH_LENGTH)
+        fields = self._plain.get(key)
+        if fields is None:
+            _, described = _nothing(method)
+            fields = _with_host(merge(self._headers, described), target)
+            if len(self._plain) < MAX_PLAIN:
+                self._plain[key] = fields
+        return fields
 
 
 def _framed(body: Body, described: RawHeaders, own: RawHeaders) -> RawHeaders:
@@ -197,6 +218,12 @@ def _nothing(method: str) -> tuple[Body, RawHeaders]:
     return body, [(b"Content-Length", b"0")] if method in METHODS_WITH_LENGTH else []
 
 
+def _with_host(fields: RawHeaders, url: Url) -> RawHeaders:
+    if any(name.lower() == b"host" for name, _ in fields):
+        return fields
+    return [(b"Host", _host(url)), *fields]
+
+
 def _host(url: Url) -> bytes:
     return (url.netloc_host if url.port is None else f"{url.netloc_host}:{url.port}").encode("ascii")
 
@@ -210,7 +237,7 @@ def with_host(request: WireRequest) -> WireRequest:
 def idempotency_key_of(request: WireRequest) -> str | None:
     """Return the key a request carries, whichever way it was given."""
     for name, value in request.headers:
-        if name.lower() == b"idempotency-key":
+        if len(name) == len(IDEMPOTENCY_KEY) and name.lower() == b"idempotency-key":
             return value.decode("latin-1") or None
     return None
 
@@ -222,6 +249,8 @@ def new_idempotency_key() -> str:
 
 def check_method(method: Any) -> str:
     """Return the method in upper case; raises `TypeError` or `ValueError`."""
+    if method in METHODS:
+        return str(method)
     if not isinstance(method, str):
         raise TypeError(f"method={method!r}: give a str such as 'GET'")
     if not method or not _TOKEN.issuperset(method.encode("utf-8")):

@@ -21,6 +21,7 @@ VALUES = {
     "lines",
     "live",
     "policy",
+    "quick",
     "redact",
     "result",
     "retry_after",
