@@ -33,6 +33,7 @@ from resilient_client.state import BulkheadState, ClientState
 from resilient_client.telemetry import Audience, HttpSpans
 from resilient_client.wire.build import WireOptions, build_wire
 from resilient_client.wire.delivery import send_over
+from resilient_client.wire.guard import check_wire
 from resilient_client.wire.requests import (
     HeaderInput,
     RequestBuilder,
@@ -133,6 +134,7 @@ class BaseClient:
         """Check the settings, and return what makes the plan, which cannot fail any more."""
         requests = RequestBuilder(settings.requests, asynchronous=self._asynchronous)
         routes = route_table(settings.routes)
+        check_wire(wire, [settings.policy, *(settings.routes or {}).values()])
         return lambda: Plan(settings.policy, routes, requests, self.kernels, self._backend, send_over(wire))
 
     @property

@@ -79,7 +79,8 @@ class WireRequest:
 class Limits:
     """How long the parts of one attempt may last: `attempt_until` as a reading of `clock`, the others in seconds.
 
-    `attempt_until` is never past the call's deadline; `attempt_kind` tells which of the two it is.
+    `attempt_until` is never past the call's deadline; `attempt_kind` tells which of the two it is. `public_only`:
+    connections go to public addresses only.
     """
 
     clock: Callable[[], float]
@@ -88,6 +89,7 @@ class Limits:
     connect: float = inf
     read: float = inf
     write: float = inf
+    public_only: bool = False
 
     def connecting_until(self) -> float:
         """Return until when a connection begun now must stand."""
@@ -174,7 +176,9 @@ class Wire(Protocol):
     """Sends one request and gives back the start of its answer, or raises `WireError`.
 
     Other wires implement this and nothing else. A wire must honour every limit, must leave nothing behind when it is
-    interrupted at any point, and gives a connection back only when an answer was read to its end.
+    interrupted at any point, and gives a connection back only when an answer was read to its end. One that keeps
+    `Limits.public_only`, for each connection that carries the request, has a true attribute `judges_addresses`; others
+    are not given such requests.
     """
 
     async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:

@@ -10,7 +10,7 @@ from dataclasses import Field, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from resilient_client.errors import ConfigError
-from resilient_client.rules import Choice, HeaderName, Number, Part, Ratio, Rule, Strategy, Whole, check, setting
+from resilient_client.rules import Choice, Flag, HeaderName, Number, Part, Ratio, Rule, Strategy, Whole, check, setting
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -214,7 +214,8 @@ class Policy:
     """All policies of a client, or of one call. `None` switches a layer off.
 
     `redirects` is how many hops to follow (0: a 3xx is the answer, at most 10); `max_body` bounds the decoded
-    bytes of an answer. Use `dataclasses.replace(policy, ...)` to change one part.
+    bytes of an answer. With `allow_private=False` connections go to public addresses only, whatever a name resolves to
+    or a redirect says. Use `dataclasses.replace(policy, ...)` to change one part.
     """
 
     timeouts: Timeouts = setting(Timeouts(), Part(kind=Timeouts), "How long to wait.")
@@ -227,6 +228,9 @@ class Policy:
     )
     redirects: int = setting(0, Whole(high=10), "Redirects to follow; 0: a 3xx is the answer.")
     max_body: int = setting(100 * MIB, Whole(unit="bytes"), "The largest answer, decoded.")
+    allow_private: bool = setting(
+        True, Flag(), "Whether connections may go to addresses that are not public: loopback, private, link-local."
+    )
 
     def __post_init__(self) -> None:
         check(self)

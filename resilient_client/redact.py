@@ -30,8 +30,11 @@ SECRET_HEADERS: Final = frozenset(
     )
 )
 
+SHOWN: Final = 300
+"""Characters of a text from elsewhere that a message shows."""
+
 _USER_INFO = re.compile(r"(?<=//)[^/?#]*@|^[^/?#:]+:[^/?#@]*@")
-_QUERY = re.compile(r"([?&;])([^=&;#]*)=([^&;#]*)")
+_QUERY = re.compile(r"([?&;])([^?=&;#]*)=([^&;#]*)")  # a name ends where another may begin, so this takes linear time
 _ESCAPE = re.compile(r"%([0-9a-fA-F]{2})")
 
 
@@ -50,6 +53,16 @@ def redact_url(url: str) -> str:
     if "@" in url:
         url = _USER_INFO.sub(f"{REDACTED}:{REDACTED}@", url)
     return _QUERY.sub(_redact_pair, url) if "?" in url else url
+
+
+def shortened(text: str) -> str:
+    """Return `text`, cut to what somebody would read of it."""
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def shown_url(url: str) -> str:
+    """Return `url` as a message shows it: redacted, and cut."""
+    return shortened(redact_url(url))
 
 
 def redact_header(name: str, value: str) -> str:

@@ -120,6 +120,18 @@ class Choice(Rule):
 
 
 @dataclass(frozen=True, slots=True)
+class Flag(Rule):
+    """Yes or no."""
+
+    def _fits(self, value: object) -> bool:
+        return isinstance(value, bool)
+
+    @property
+    def _allowed(self) -> str:
+        return "True or False"
+
+
+@dataclass(frozen=True, slots=True)
 class HeaderName(Rule):
     """The name of a header field (RFC 9110, section 5.1)."""
 

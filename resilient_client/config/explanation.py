@@ -123,6 +123,8 @@ def _words(policy: Policy, worst: WorstCase) -> Iterator[str]:
         yield _of_bulkhead(policy.bulkhead)
     yield _of_breaker(policy)
     yield f"redirects are {f'followed up to {policy.redirects} times' if policy.redirects else 'not followed'}"
+    if not policy.allow_private:
+        yield "connections go to public addresses only"
 
 
 def _of_retry(retry: Retry) -> Iterator[str]:

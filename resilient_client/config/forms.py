@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from resilient_client.config import units
-from resilient_client.rules import MOST, Choice, HeaderName, Number, Ratio, Rule, Whole
+from resilient_client.rules import MOST, Choice, Flag, HeaderName, Number, Ratio, Rule, Whole
 
 OFF: Final = "off"
 """What switches a thing off in a file: TOML has no word for nothing."""
@@ -38,6 +38,8 @@ def form_of(rule: Rule) -> Form | None:  # noqa: PLR0911 - a table is a table
         return _form(rule, _same, {"type": "integer", **_bounds(rule)})
     if isinstance(rule, Choice):
         return _form(rule, _same, {"type": "string", "enum": list(rule.choices)}, text=True)
+    if isinstance(rule, Flag):
+        return Form(_form(rule, _same, {}).read, _same, "true or false", {"type": "boolean"})
     if isinstance(rule, HeaderName):
         return _form(rule, _same, {"type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"}, text=True)
     return None

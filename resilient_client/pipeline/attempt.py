@@ -35,6 +35,7 @@ def limits_of(call: Call, clock: Callable[[], float]) -> Limits:
     limits.connect = inf if timeouts.connect is None else timeouts.connect
     limits.read = inf if timeouts.read is None else timeouts.read
     limits.write = inf if timeouts.write is None else timeouts.write
+    limits.public_only = not call.policy.allow_private
     return limits
 
 

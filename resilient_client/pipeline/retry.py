@@ -40,6 +40,7 @@ REJECTIONS: Final = frozenset((FailureKind.CIRCUIT_OPEN, FailureKind.BULKHEAD_FU
 
 ENDINGS: Final = {
     FailureKind.DEADLINE: StopReason.DEADLINE,
+    FailureKind.BLOCKED: StopReason.NOT_RETRYABLE,  # whatever a strategy thinks of it
     FailureKind.CIRCUIT_OPEN: StopReason.REJECTED,
     FailureKind.BULKHEAD_FULL: StopReason.REJECTED,
 }

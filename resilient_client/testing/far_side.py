@@ -22,6 +22,7 @@ from resilient_client.testing.journal import Journal
 from resilient_client.testing.script import Route, Script
 from resilient_client.testing.virtual_stream import VirtualStream
 from resilient_client.wire.connect import Connector
+from resilient_client.wire.guard import check_literal
 from resilient_client.wire.httpx_wire import AsyncioHttpxWire
 from resilient_client.wire.pool import Pool
 from resilient_client.wire.sockets import ChunkSource
@@ -56,6 +57,8 @@ class VirtualConnector(Connector):
     async def open(self, origin: Url, limits: Limits) -> VirtualStream:
         """Return a new connection, after as long as connecting takes."""
         backend = self._world.backend
+        if limits.public_only:
+            check_literal(origin.host)  # names are public here
         if self._world.connecting_takes:
             connected = backend.now() + self._world.connecting_takes
             until = limits.connecting_until()

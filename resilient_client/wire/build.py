@@ -109,9 +109,9 @@ def _connector(options: WireOptions, base_url: str | None, *, asynchronous: bool
         proxy = parse_proxy(proxy_url)
     return Connector(
         network=AsyncioNetwork() if asynchronous else BlockingNetwork(),
-        tls=TlsSettings(_verify(options), options.cert, http2=options.http2),
+        tls=TlsSettings(_verify(options), options.cert, http2=options.http2, key_log=_key_log(options)),
         proxy=proxy,
-        proxy_tls=TlsSettings() if proxy is not None and proxy.scheme == "https" else None,
+        proxy_tls=_tls_of_proxy(options) if proxy is not None and proxy.scheme == "https" else None,
         uds=None if options.uds is None else os.fspath(options.uds),
         source=options.local_address,
     )
@@ -121,6 +121,16 @@ def _verify(options: WireOptions) -> Verify:
     if options.verify is not True or not options.trust_env:
         return options.verify
     return os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR") or True
+
+
+def _key_log(options: WireOptions) -> str | None:
+    """Return the file that the environment names for the keys of connections, only for those who trust it."""
+    return (os.environ.get("SSLKEYLOGFILE") or None) if options.trust_env else None
+
+
+def _tls_of_proxy(options: WireOptions) -> TlsSettings:
+    """Return the TLS of the proxy itself: the same roots. That no server is verified is not said of the proxy."""
+    return TlsSettings(True if options.verify is False else _verify(options))
 
 
 def _proxy_of_environment(base_url: str | None) -> str | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import ssl
 from typing import Final
 
 from resilient_client.exchange import WireError
+from resilient_client.redact import shortened
 from resilient_client.result import FailureKind
 
 LOCAL_ERRNOS: Final = frozenset(
@@ -17,6 +19,9 @@ LOCAL_ERRNOS: Final = frozenset(
     )
 )
 """This machine could not: descriptors, memory, ports, permissions."""
+
+
+_VALUE: Final = re.compile(r"(illegal header line: \(b['\"][^:]*:).*", re.DOTALL)
 
 
 def kind_of_status(status: int) -> FailureKind:
@@ -32,6 +37,11 @@ def said(problem: BaseException) -> str:
     """Return what an exception says, never empty."""
     text = " ".join(str(problem).split())
     return f"{type(problem).__name__}: {text}" if text else type(problem).__name__
+
+
+def breach(problem: BaseException) -> str:
+    """Return what h11 says about an answer, without the value of a field: it may be a credential."""
+    return shortened(_VALUE.sub(r"\1 ...", str(problem).replace("bytearray(b", "(b")))
 
 
 def is_local(problem: BaseException) -> bool:

@@ -1,19 +1,20 @@
-"""Content codings: decode a body piece by piece, never more than the cap at a time."""
+"""Bodies, decoded and counted: piece by piece, never more than the cap."""
 
 from __future__ import annotations
 
 import io
-import zlib
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from resilient_client.exchange import WireError
 from resilient_client.result import FailureKind
+from resilient_client.wire.decoders import decoder_of, undecodable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from resilient_client.exchange import Answer
     from resilient_client.headers import Headers
+    from resilient_client.wire.decoders import Decoder
 
 PIECE: Final = 64 * 1024
 """Bytes decoded at a time: what a bomb may cost beyond the cap."""
@@ -21,64 +22,8 @@ PIECE: Final = 64 * 1024
 SLACK: Final = 1024 * 1024
 """Bytes that a coded form may be larger than the cap of what it decodes to."""
 
-ACCEPTED: Final = b"gzip, deflate"
-"""What requests say in Accept-Encoding."""
-
-
-class Decoder(Protocol):
-    """One coding being undone."""
-
-    def feed(self, data: bytes, room: int) -> tuple[bytes, bytes]:
-        """Return decoded bytes, at most `room`, and what of `data` is still to be fed."""
-        ...
-
-    def end(self) -> None:
-        """Raise `WireError` unless the coded stream is complete."""
-        ...
-
-
-def _undecodable(why: str) -> WireError:
-    return WireError(FailureKind.DECODE, why, sent=True)
-
-
-class Zlib:
-    """gzip and deflate; deflate with its zlib wrapper, as the RFC says, or without, as some servers send it."""
-
-    def __init__(self, coding: str) -> None:
-        self._coding = coding
-        self._inflate = zlib.decompressobj(zlib.MAX_WBITS | (16 if coding == "gzip" else 0))
-        self._wrapped = coding != "deflate"
-        self._held = b""
-        self._fed = False
-
-    def feed(self, data: bytes, room: int) -> tuple[bytes, bytes]:
-        """Inflate some of `data`."""
-        if self._inflate.eof:
-            if data:
-                raise _undecodable(f"there is more behind the end of the {self._coding} stream")
-            return b"", b""
-        self._fed = True
-        if not self._wrapped:
-            data = self._held + data
-            if len(data) < 2:  # the first two bytes tell whether there is a wrapper
-                self._held = data
-                return b"", b""
-            self._find_wrapper(data)
-        try:
-            decoded = self._inflate.decompress(data, room)
-        except zlib.error as problem:
-            raise _undecodable(f"the body is not {self._coding} ({problem})") from problem
-        return decoded, self._inflate.unconsumed_tail or self._inflate.unused_data
-
-    def _find_wrapper(self, data: bytes) -> None:
-        self._wrapped, self._held = True, b""
-        if data[0] & 0x0F != 8 or int.from_bytes(data[:2], "big") % 31 != 0:  # RFC 1950, section 2.2
-            self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-
-    def end(self) -> None:
-        """Raise unless the stream said that it is over; a body of no bytes at all is an empty one."""
-        if self._fed and not self._inflate.eof:
-            raise _undecodable(f"the {self._coding} stream is cut off")
+MOST_CODINGS: Final = 3
+"""Codings on top of each other; nobody means more."""
 
 
 def decoders(headers: Headers) -> list[Decoder]:
@@ -86,17 +31,11 @@ def decoders(headers: Headers) -> list[Decoder]:
     value = headers.get("content-encoding")
     if value is None:
         return []
-    found: list[Decoder] = []
-    for coding in reversed([name.strip().lower() for name in value.split(",")]):
-        if coding in {"gzip", "x-gzip"}:
-            found.append(Zlib("gzip"))
-        elif coding == "deflate":
-            found.append(Zlib("deflate"))
-        elif coding not in {"identity", ""}:
-            raise _undecodable(f"the content coding {coding!r} was not asked for and is not known")
-    if len(found) > 3:
-        raise _undecodable(f"{len(found)} content codings on top of each other")
-    return found
+    names = [name.strip().lower() for name in value.split(",")]
+    codings = [name for name in reversed(names) if name not in {"identity", ""}]
+    if len(codings) > MOST_CODINGS:
+        raise undecodable(f"{len(codings)} content codings on top of each other")
+    return [decoder_of(coding) for coding in codings]
 
 
 class Unpacker:
@@ -123,7 +62,7 @@ class Unpacker:
         while more:
             decoded, data = self._decoders[stage].feed(data, PIECE)
             yield from self._through(decoded, stage + 1)
-            more = bool(data) or len(decoded) == PIECE  # a full piece: there may be more inside the decoder
+            more = bool(data) or len(decoded) >= PIECE  # a full piece: there may be more inside the decoder
 
     def _count(self, stage: int, count: int) -> None:
         """Bound every stage: a coding inside another would otherwise work long before anything comes out."""

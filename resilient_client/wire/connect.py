@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from resilient_client.exchange import Limits, Url, WireError
 from resilient_client.result import FailureKind
-from resilient_client.wire import proxies
+from resilient_client.wire import guard, proxies
 from resilient_client.wire.classify import of_connecting, of_handshake
 from resilient_client.wire.sockets import Address, Expired, Network, Stream, now
 from resilient_client.wire.sockets.tls import start_tls
@@ -35,8 +35,10 @@ class Connector:
     async def open(self, origin: Url, limits: Limits) -> Stream:
         """Return a stream to `origin`, ready for HTTP; raises `WireError`, leaves nothing behind when interrupted."""
         until = limits.connecting_until()
+        if limits.public_only:
+            guard.check_way(origin, uds=self.uds, proxied=self.proxy is not None)
         try:
-            stream = await self._reach(origin, until)
+            stream = await self._reach(origin, until, public_only=limits.public_only)
         except Expired as problem:
             raise self._expired(limits, f"no connection to {self._where(origin)}") from problem
         except (OSError, UnicodeError, RuntimeError, MemoryError) as problem:
@@ -50,12 +52,15 @@ class Connector:
     def _expired(self, limits: Limits, what: str) -> WireError:
         return WireError(limits.expired(FailureKind.CONNECT_TIMEOUT), f"{what} in time", sent=False)
 
-    async def _reach(self, origin: Url, until: float) -> Stream:
+    async def _reach(self, origin: Url, until: float, *, public_only: bool) -> Stream:
         if self.uds is not None:
             return await self.network.connect(Address(socket.AF_UNIX, self.uds), until, None)
         hop = self.proxy
         host, port = (hop.host, hop.port) if hop else (origin.host, origin.port or proxies.PORTS[origin.scheme])
-        return await self._first_of(await self.network.resolve(host, port, until), until)
+        addresses = await self.network.resolve(host, port, until)
+        if public_only and hop is None:
+            addresses = guard.public_ones(host, addresses)
+        return await self._first_of(addresses, until)
 
     async def _first_of(self, addresses: list[Address], until: float) -> Stream:
         """Try the addresses in order, each with an equal share of the time left, as Go's net.Dialer does.
@@ -93,7 +98,8 @@ class Connector:
 
     async def _handshake(self, stream: Stream, tls: TlsSettings, host: str, limits: Limits, until: float) -> Stream:
         try:
-            return await start_tls(stream, tls.context(), host, tls.alpn, until)
+            name = host.removesuffix(".")  # neither SNI nor certificates know it (RFC 6066, section 3)
+            return await start_tls(stream, tls.context(), name, tls.alpn, until)
         except Expired as problem:
             raise self._expired(limits, f"no TLS handshake with {host}") from problem
         except (OSError, ValueError) as problem:

@@ -14,6 +14,7 @@ from resilient_client.result import FailureKind
 from resilient_client.retry_after import retry_after
 from resilient_client.wire.classify import kind_of_status
 from resilient_client.wire.coding import Unpacker, discard_body, read_body
+from resilient_client.wire.guard import UNJUDGED, judges
 from resilient_client.wire.redirects import is_redirect, next_request
 from resilient_client.wire.requests import with_host
 
@@ -28,8 +29,11 @@ OF_THE_BODY: Final = frozenset((FailureKind.DECODE, FailureKind.TOO_LARGE))
 
 def send_over(wire: Wire) -> Send:
     """Return the innermost step of a pipeline over `wire`."""
+    judged = judges(wire)
 
     async def send(call: Call, request: WireRequest, limits: Limits, *, fresh: bool) -> Outcome:
+        if limits.public_only and not judged:
+            return Outcome(FailureKind.BLOCKED, UNJUDGED, sent=False)
         told = exchanges_of(call, limits.clock)
         outcome: Outcome | None = None
         try:

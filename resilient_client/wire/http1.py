@@ -13,7 +13,8 @@ import h11
 
 from resilient_client.exchange import WireError
 from resilient_client.result import FailureKind
-from resilient_client.wire.classify import is_tls_alert, said
+from resilient_client.wire.classify import breach, is_tls_alert, said
+from resilient_client.wire.heads import MAX_HEAD, MAX_INTERIM, TOO_MANY_INTERIM, excess, too_long
 from resilient_client.wire.sockets import Expired
 from resilient_client.wire.upload import Upload
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
     from resilient_client.exchange import Limits, RawHeaders
     from resilient_client.wire.sockets import Network, Stream
-
-MAX_HEAD: Final = 100 * 1024
-"""Bytes a head may have, the same as h11's users elsewhere allow."""
 
 GRACE: Final = 0.05
 """Seconds for an answer to arrive that a server gave to a request before it had taken all of it."""
@@ -48,6 +46,8 @@ class Http1Connection:
         self._before = 0
         self._heard = False
         self.early: h11.Response | None = None
+        self._received = self._interim = 0
+        self._in_body = False
         self.requests = 0
         self.idle_until = 0.0
 
@@ -58,7 +58,8 @@ class Http1Connection:
     ) -> tuple[int, RawHeaders, str]:
         """Send a request and return status, header fields and version of its answer; raises `WireError`."""
         self._limits = limits
-        self._heard = False
+        self._heard = self._in_body = False
+        self._received = self._interim = 0
         self._before = self.stream.handed_over
         self.requests += 1
         self.early = None
@@ -69,6 +70,9 @@ class Http1Connection:
         else:
             event = self.early or await self._head()
         response_headers = list(event.headers.raw_items())
+        self._in_body = True
+        if (much := excess(response_headers, self._received)) is not None:
+            raise self.error(FailureKind.TOO_LARGE, much)
         names = {name.lower() for name, _ in response_headers}
         if b"content-length" in names and b"transfer-encoding" in names:
             raise self.error(FailureKind.PROTOCOL, "the answer has both Content-Length and Transfer-Encoding")
@@ -120,6 +124,9 @@ class Http1Connection:
     def _check_informational(self, event: h11.InformationalResponse) -> None:
         if event.status_code == 101:
             raise self.error(FailureKind.PROTOCOL, "the server changed protocols without being asked")
+        self._interim += 1
+        if self._interim > MAX_INTERIM:
+            raise self.error(FailureKind.PROTOCOL, TOO_MANY_INTERIM)
 
     async def read(self) -> bytes:
         """Return the next bytes of the body as they came, empty at its end; raises `WireError`."""
@@ -129,6 +136,8 @@ class Http1Connection:
                 if event.data:
                     return bytes(event.data)
             elif isinstance(event, h11.EndOfMessage):
+                if event.headers and (much := excess(list(event.headers.raw_items()), self._received, "end")):
+                    raise self.error(FailureKind.TOO_LARGE, much)
                 self._limits = None
                 return b""
             else:
@@ -156,6 +165,7 @@ class Http1Connection:
             raise self._broken(problem) from problem
         if data:
             self._heard = True
+            self._received += len(data)
             limits.check("reading the answer", sent=True)
         elif self.parser.their_state is h11.SEND_RESPONSE:
             raise self._broken(None)
@@ -186,10 +196,12 @@ class Http1Connection:
     def _wrong(self, problem: h11.RemoteProtocolError) -> WireError:
         if self._ended:
             return self.error(FailureKind.TRUNCATED, f"the connection ended inside the body ({problem})")
+        if problem.error_status_hint == 431 and not self._in_body:
+            return self.error(FailureKind.TOO_LARGE, too_long())
         if problem.error_status_hint == 431:
-            return self.error(FailureKind.TOO_LARGE, f"the head of the answer is larger than {MAX_HEAD} bytes")
-        why = str(problem).replace("bytearray(b", "(b")
-        return self.error(FailureKind.PROTOCOL, f"the answer is not valid HTTP/1.1: {why}")
+            why = f"a chunk's extension, or what follows the body, is larger than {MAX_HEAD} bytes"
+            return self.error(FailureKind.PROTOCOL, why)
+        return self.error(FailureKind.PROTOCOL, f"the answer is not valid HTTP/1.1: {breach(problem)}")
 
     # Between exchanges.
 

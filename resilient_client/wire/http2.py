@@ -21,7 +21,7 @@ from resilient_client.exchange import WireError
 from resilient_client.result import FailureKind
 from resilient_client.wire.classify import said
 from resilient_client.wire.goaway import GoAwayFilter
-from resilient_client.wire.http1 import MAX_HEAD
+from resilient_client.wire.heads import MAX_HEAD, too_long
 from resilient_client.wire.http2_stream import Http2Stream
 from resilient_client.wire.sockets.nonblocking import in_time
 
@@ -40,6 +40,10 @@ MAX_STREAMS: Final = 100
 
 MAX_UNANSWERED: Final = 1000
 """Pings and settings taken in without having been able to write; more is a flood."""
+
+
+MAX_TABLE: Final = 4096
+"""Bytes of header fields sent that are kept to be referred to, what HPACK begins with (RFC 7541, section 4.2)."""
 
 
 class Http2Connection:
@@ -71,6 +75,7 @@ class Http2Connection:
                 SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEAD,
             },
         )
+        self.h2.decoder.max_header_list_size = MAX_HEAD
         self.h2.initiate_connection()
         self.h2.increment_flow_control_window(MAX_STREAMS * WINDOW)
         self._tasks = [asyncio.create_task(self._keep_reading()), asyncio.create_task(self._keep_writing())]
@@ -142,7 +147,7 @@ class Http2Connection:
         except OSError as problem:
             self._end(FailureKind.RESET, f"the connection broke ({said(problem)})")
         except DenialOfServiceError as problem:
-            self._end(FailureKind.TOO_LARGE, f"the head of an answer is larger than {MAX_HEAD} bytes ({said(problem)})")
+            self._end(FailureKind.TOO_LARGE, f"{too_long()} ({said(problem)})")
         except (H2Error, ValueError, RecursionError) as problem:
             self._end(FailureKind.PROTOCOL, f"the server does not keep to HTTP/2 ({said(problem)})")
         finally:
@@ -153,12 +158,18 @@ class Http2Connection:
             self._unanswered += 1
             if self._unanswered > MAX_UNANSWERED:
                 raise ValueError("a flood of pings or settings")
-        if isinstance(event, RemoteSettingsChanged) and not self._greeted.done():
-            self._greeted.set_result(None)
+        if isinstance(event, RemoteSettingsChanged):
+            self._bound_table()
+            if not self._greeted.done():
+                self._greeted.set_result(None)
         if isinstance(event, (WindowUpdated, RemoteSettingsChanged)):
             self._wake_all()
         elif (stream := self.streams.get(getattr(event, "stream_id", None) or 0)) is not None:
             stream.hear(event)
+
+    def _bound_table(self) -> None:
+        """Keep no more of what was sent than this, however much of it the server offers to remember."""
+        self.h2.encoder.header_table_size = min(self.h2.encoder.header_table_size, MAX_TABLE)
 
     def _drain(self, last: int) -> None:
         """Finish the streams that the server took, and say of the others that it did not."""

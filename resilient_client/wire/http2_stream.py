@@ -8,13 +8,22 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from h2.errors import ErrorCodes
-from h2.events import DataReceived, Event, ResponseReceived, StreamEnded, StreamReset
+from h2.events import (
+    DataReceived,
+    Event,
+    InformationalResponseReceived,
+    ResponseReceived,
+    StreamEnded,
+    StreamReset,
+    TrailersReceived,
+)
 from h2.exceptions import H2Error
 
 from resilient_client.exchange import Limits, RawHeaders, WireError
 from resilient_client.result import FailureKind
 from resilient_client.wire.bodies import checked_piece
 from resilient_client.wire.classify import said
+from resilient_client.wire.heads import MAX_INTERIM, TOO_MANY_INTERIM, excess
 from resilient_client.wire.pool import KEEPALIVE
 from resilient_client.wire.sockets import Expired, now
 
@@ -28,6 +37,9 @@ NOT_FOR_HTTP2: Final = frozenset(
 
 TELLING: Final = 1.0
 """Seconds of silence after which a deadline says something about the connection, too."""
+
+SMALL: Final = 4096
+"""Bytes below which pieces of a body are kept as one: a frame of one byte, or of none, must not cost a hundred."""
 
 _FORBIDDEN: Final = frozenset(b"\r\n\0")
 
@@ -43,6 +55,7 @@ class Http2Stream:
         self._news: asyncio.Future[None] | None = None
         self._head: RawHeaders | None = None
         self._data: deque[tuple[bytes, int]] = deque()
+        self._interim = 0
         self._ended = False
         self._failure: WireError | None = None
         self._source: ChunkSource | None = None
@@ -66,12 +79,25 @@ class Http2Stream:
             if self._source is not None and self._unwanted:
                 self._source.stop()
         elif isinstance(event, DataReceived):
-            self._data.append((event.data, event.flow_controlled_length))
+            self._keep(event.data, event.flow_controlled_length)
         elif isinstance(event, StreamEnded):
             self._ended = True
         elif isinstance(event, StreamReset):
             self._reset(event)
+        elif isinstance(event, InformationalResponseReceived):
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                self.fail(FailureKind.PROTOCOL, TOO_MANY_INTERIM, sent=True)
+        elif isinstance(event, TrailersReceived) and (much := excess(event.headers, 0, "end")) is not None:
+            self.fail(FailureKind.TOO_LARGE, much, sent=True)
         self.wake()
+
+    def _keep(self, data: bytes, counted: int) -> None:
+        if self._data and len(self._data[-1][0]) < SMALL:
+            before, counted_before = self._data.pop()
+            data, counted = before + data, counted_before + counted
+        if data or counted:
+            self._data.append((data, counted))
 
     def _reset(self, event: StreamReset) -> None:
         code = event.error_code
@@ -116,6 +142,8 @@ class Http2Stream:
             if self._ended:
                 raise WireError(FailureKind.PROTOCOL, "the answer has no head", sent=True)
             await self._wait(until, FailureKind.READ_TIMEOUT, "the server was silent")
+        if (much := excess(self._head, 0)) is not None:
+            raise WireError(FailureKind.TOO_LARGE, much, sent=True)
         return self._status(), [pair for pair in self._head if not pair[0].startswith(b":")], "HTTP/2"
 
     def _status(self) -> int:
@@ -211,9 +239,9 @@ class Http2Stream:
         until = limits.silence_until(limits.read)
         while True:
             while not self._data:
+                self._raise_failure()
                 if self._ended:
                     return b""
-                self._raise_failure()
                 await self._wait(until, FailureKind.READ_TIMEOUT, "the server was silent")
             data, counted = self._data.popleft()
             self._acknowledge(counted)

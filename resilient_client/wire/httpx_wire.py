@@ -70,7 +70,7 @@ class HttpxWire(ABC):
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
-        self.ours = isinstance(getattr(transport, "_pool", None), Pool)
+        self.ours = self.judges_addresses = isinstance(getattr(transport, "_pool", None), Pool)
 
     async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:
         """Send `request`, through its auth flow when it has one; raises `WireError`."""

@@ -5,6 +5,8 @@ Rules it keeps:
 - A connection has one owner. It is taken synchronously, before the first await, and given back only when an answer was
   read to its end; whatever else happens, cancellation included, it is closed, synchronously.
 - The one used last is taken first; one that is old, dead, readable, or of another loop or process is not used.
+- A connection that was opened without regard to its address carries no call that may go to public ones only: such calls
+  have connections of their own.
 - It is what httpx's transport keeps in `_pool`: it speaks httpcore's requests and responses.
 """
 
@@ -40,7 +42,8 @@ FRESH: Final = "resilient_client.fresh"
 REUSED: Final = "resilient_client.reused"
 BODY: Final = "resilient_client.body"
 
-Key = tuple[str, object]
+Key = tuple[str, object, bool]
+"""Origin, the event loop or process it belongs to, and whether its address was judged."""
 
 
 class Lease(Protocol):
@@ -127,7 +130,7 @@ class Pool:
         self, method: bytes, url: Url, headers: RawHeaders, chunks: Any, limits: Limits, *, fresh: bool
     ) -> tuple[int, RawHeaders, PooledBody]:
         """Send a request and return status, header fields and body of its answer; raises `WireError`."""
-        key = (url.origin, self._connector.network.home())
+        key = (url.origin, self._connector.network.home(), limits.public_only)
         lease = await self._lease(key, url, limits, fresh=fresh)
         try:
             status, answered, version = await lease.exchange(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from resilient_client.errors import ConfigError
 from resilient_client.exchange import WireError, WireRequest
-from resilient_client.redact import redact_url
+from resilient_client.redact import shown_url
 from resilient_client.result import FailureKind
 from resilient_client.wire.bodies import EMPTY
 from resilient_client.wire.urls import parse_url
@@ -55,7 +55,7 @@ def next_request(request: WireRequest, answer: Answer, seen: list[Url]) -> WireR
     elif not body.replayable:
         raise _refused(f"{answer.status} wants the request body again, and it cannot be sent twice")
     if target in seen and method == request.method:
-        raise _refused(f"a loop: {redact_url(str(target))} was already called")
+        raise _refused(f"a loop: {shown_url(str(target))} was already called")
     same = target.origin == request.url.origin
     headers = [pair for pair in headers if pair[0].lower() != b"host" and (same or _kept(pair[0]))]
     return WireRequest(method, target, headers, body, request.auth if same else None)
@@ -70,7 +70,7 @@ def _target(request: WireRequest, answer: Answer) -> Url:
     try:
         target = parse_url(location, base=request.url)
     except ConfigError as problem:
-        raise _refused(f"the server redirects to {redact_url(location)!r}: {problem}") from problem
+        raise _refused(f"the server redirects to {shown_url(location)!r}: {problem}") from problem
     if request.url.scheme == "https" and target.scheme == "http":
-        raise _refused(f"from https to {redact_url(str(target))}, which would be readable by anyone")
+        raise _refused(f"from https to {shown_url(str(target))}, which would be readable by anyone")
     return target

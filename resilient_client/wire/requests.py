@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, TypeAlias, cast
 
 import httpx
@@ -12,7 +13,7 @@ import httpx
 from resilient_client.errors import ConfigError
 from resilient_client.exchange import Body, RawHeaders, Url, WireRequest
 from resilient_client.wire.bodies import EMPTY
-from resilient_client.wire.coding import ACCEPTED
+from resilient_client.wire.decoders import accepted
 from resilient_client.wire.encoding import encode
 from resilient_client.wire.urls import Base, Params
 
@@ -26,11 +27,12 @@ IDEMPOTENCY_KEY: Final = b"Idempotency-Key"
 _TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _FORBIDDEN = frozenset(b"\r\n\0")
 
-DEFAULTS: Final[RawHeaders] = [
-    (b"Accept", b"*/*"),
-    (b"Accept-Encoding", ACCEPTED),
-    (b"User-Agent", b"resilient-client"),
-]
+
+@cache
+def defaults() -> RawHeaders:
+    """Return the fields that every request has."""
+    return [(b"Accept", b"*/*"), (b"Accept-Encoding", accepted()), (b"User-Agent", b"resilient-client")]
+
 
 METHODS: Final = ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")
 """The ones that need no check, by how often they are used."""
@@ -143,7 +145,7 @@ class RequestBuilder:
                 raise ValueError(
                     f"headers[{name.decode()!r}]: that belongs to one request, not to a client; leave it out"
                 )
-        self._headers = merge(DEFAULTS, own)
+        self._headers = merge(defaults(), own)
         values = headers.values() if isinstance(headers, Mapping) else [pair[1] for pair in headers or ()]
         self._asked = headers if any(map(callable, values)) else None
         self._auth = resolve_auth(options.auth)
@@ -182,7 +184,7 @@ class RequestBuilder:
             if any(name.lower() == b"idempotency-key" for name, _ in own):
                 raise ValueError("headers['Idempotency-Key'] and idempotency_key= were both given; a call has one key")
             own.append((IDEMPOTENCY_KEY, _value("Idempotency-Key", idempotency_key, "idempotency_key")))
-        ours = self._headers if self._asked is None else merge(DEFAULTS, encode_headers(self._asked))
+        ours = self._headers if self._asked is None else merge(defaults(), encode_headers(self._asked))
         fields = merge(ours, described, own) if described or own else ours
         return WireRequest(method, target, _with_host(fields, target), body, auth)
 

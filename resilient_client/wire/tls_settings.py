@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ssl
+import sys
 import threading
 import warnings
 from pathlib import Path
+from typing import Final
 
 import certifi
 
@@ -16,25 +18,44 @@ Verify = bool | str | ssl.SSLContext
 Cert = str | tuple[str, str] | tuple[str, str, str]
 
 
+PACKAGE: Final = __name__.partition(".")[0]
+
+OPTIONS: Final = ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+"""Compression tells secrets by their length (CRIME, RFC 7525, section 3.3); a peer that was checked stays the one it
+was (Go's crypto/tls does not renegotiate either). TLS 1.3 has neither."""
+
+
+def _warn(message: str) -> None:
+    """Warn of the line that called the package, so that each such line is told of once."""
+    frame, level = sys._getframe(1), 2  # noqa: SLF001 - `skip_file_prefixes` is there from Python 3.12 on
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, UserWarning, stacklevel=level)
+
+
 class TlsSettings:
     """Which certificates to trust and to show; gives the `ssl.SSLContext`, made once.
 
     `verify`: True for certifi's roots, a file or folder of roots, a context of your own, or False (warns). `cert`: a
     PEM file with certificate and key, or (certificate, key), or (certificate, key, password). TLS 1.2 is the least.
-    The key log variable of the environment is not honoured: it would write the keys of every connection to a file.
+    `key_log` is a file to write the keys of every connection to, for whoever wants to read what went over the wire.
+
+    A context of your own stays as it is: its versions, its options and whether it verifies are your choice.
     """
 
-    def __init__(self, verify: Verify = True, cert: Cert | None = None, *, http2: bool = False) -> None:
+    def __init__(
+        self, verify: Verify = True, cert: Cert | None = None, *, http2: bool = False, key_log: str | None = None
+    ) -> None:
         if not isinstance(verify, (bool, str, ssl.SSLContext)):
             raise ConfigError(f"verify={verify!r}: verify must be True, False, a path to roots, or an ssl.SSLContext")
         if isinstance(verify, str) and not Path(verify).exists():
             raise ConfigError(f"verify={verify!r}: there is no such file or folder of root certificates")
-        if verify is False:
-            warnings.warn(
-                "verify=False: any server may pretend to be the one that is called", UserWarning, stacklevel=4
-            )
+        if verify is False or (isinstance(verify, ssl.SSLContext) and verify.verify_mode is ssl.CERT_NONE):
+            given = "False" if verify is False else "a context that verifies nothing"
+            _warn(f"verify={given}: any server may pretend to be the one that is called")
         self._verify = verify
         self._cert = cert
+        self._key_log = key_log
         self.alpn = ["h2", "http/1.1"] if http2 else ["http/1.1"]
         self._context: ssl.SSLContext | None = None
         self.after_fork()
@@ -59,6 +80,9 @@ class TlsSettings:
         else:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
+            context.options |= OPTIONS
+            if self._key_log is not None:
+                context.keylog_filename = self._key_log
             self._trust(context)
         if self._cert is not None:
             self._show(context, self._cert)

@@ -12,7 +12,7 @@ import httpx
 
 from resilient_client.errors import ConfigError
 from resilient_client.exchange import Url
-from resilient_client.redact import redact_url
+from resilient_client.redact import shortened, shown_url
 
 Params = Mapping[str, Any] | Sequence[tuple[str, Any]] | str | bytes
 
@@ -32,7 +32,7 @@ def _checked(url: httpx.URL, shown: str) -> Url:
         raise ConfigError(f"url={shown!r}: credentials do not belong in a URL; use auth=(user, password)")
     host = url.raw_host.decode("ascii")
     if ":" not in host and not _HOST.fullmatch(host):
-        raise ConfigError(f"url={shown!r}: {host!r} is not a host name")
+        raise ConfigError(f"url={shown!r}: {shortened(host)!r} is not a host name")
     return Url(url.scheme, host, url.port, url.raw_path.decode("ascii"))
 
 
@@ -49,18 +49,18 @@ def _parse(text: str, shown: str) -> httpx.URL:
     try:
         return httpx.URL(text)
     except (httpx.InvalidURL, ValueError, TypeError) as problem:
-        raise ConfigError(f"url={shown!r}: not a URL ({problem})") from None
+        raise ConfigError(f"url={shown!r}: not a URL ({shortened(str(problem))})") from None
 
 
 def parse_url(text: str, *, base: Url | None = None) -> Url:
     """Return `text`, relative to `base` when there is one; raises `ConfigError` (a `ValueError`)."""
-    shown = redact_url(text)
+    shown = shown_url(text)
     if base is None or _SCHEME.match(text):
         return _checked(_parse(text, shown), shown)
     try:
         joined = httpx.URL(str(base)).join(text)
     except (httpx.InvalidURL, ValueError) as problem:
-        raise ConfigError(f"url={shown!r}: not a URL ({problem})") from None
+        raise ConfigError(f"url={shown!r}: not a URL ({shortened(str(problem))})") from None
     return _checked(_parse(str(joined), shown), shown)
 
 
@@ -68,7 +68,7 @@ def _parse_base(base_url: str) -> Url:
     try:
         return parse_url(base_url)
     except ConfigError as problem:
-        hint = "" if "://" in base_url or "@" in base_url else f"; did you mean 'http://{redact_url(base_url)}'?"
+        hint = "" if "://" in base_url or "@" in base_url else f"; did you mean 'http://{shown_url(base_url)}'?"
         raise ConfigError(f"base_{problem}{hint}") from None
 
 
@@ -84,7 +84,7 @@ class Base:
                 raise TypeError(f"base_url={base_url!r}: give a str")
             self.url = _parse_base(base_url)
             if "?" in self.url.target or "#" in base_url:
-                raise ConfigError(f"base_url={redact_url(base_url)!r}: a base URL has no query and no fragment")
+                raise ConfigError(f"base_url={shown_url(base_url)!r}: a base URL has no query and no fragment")
             self._prefix = self.url.target.rstrip("/") + "/"
         self._join = lru_cache(maxsize=1024)(self._join_new)
 
@@ -108,7 +108,7 @@ class Base:
         if self.url is None:
             if not _SCHEME.match(url):
                 raise ConfigError(
-                    f"url={redact_url(url)!r}: a URL without scheme needs a client with base_url; "
+                    f"url={shown_url(url)!r}: a URL without scheme needs a client with base_url; "
                     f"write it in full (https://...) or give the client base_url=..."
                 )
             return parse_url(url)
@@ -130,7 +130,7 @@ class Base:
             self._refuse_climbing(target.target[len(self._prefix) :])
         if not inside and not self.allow_other_origins:
             raise ConfigError(
-                f"url={redact_url(url)!r}: leaves base_url {self._at(self._prefix)}, and the client's headers and "
+                f"url={shown_url(url)!r}: leaves base_url {self._at(self._prefix)}, and the client's headers and "
                 f"credentials would go with it; allow it with allow_other_origins=True or use another client"
             )
         return target
@@ -140,7 +140,7 @@ class Base:
         for segment in unquote(url.partition("?")[0].partition("#")[0]).replace("\\", "/").split("/"):
             depth += {"": 0, ".": 0, "..": -1}.get(segment, 1)
             if depth < 0:
-                raise ConfigError(f"url={redact_url(url)!r}: '..' leads out of base_url {self._at(self._prefix)}")
+                raise ConfigError(f"url={shown_url(url)!r}: '..' leads out of base_url {self._at(self._prefix)}")
 
 
 def _with_params(url: Url, params: Params) -> Url:

@@ -55,6 +55,7 @@ NOT_NUMBERS = ("1", None, float("nan"), float("inf"), True, [], -1)
         *((Policy, name, value) for name in ("retry", "breaker", "bulkhead") for value in (3, {}, False)),
         *((Policy, "redirects", value) for value in (-1, 11, True, None)),
         *((Policy, "max_body", value) for value in (-1, 1.5, None)),
+        *((Policy, "allow_private", value) for value in (0, "false", None, ["10.0.0.0/8"])),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(kind, option, value):

@@ -142,6 +142,7 @@ SECTIONS = {
     ),
     "redirects": st.integers(0, 10),
     "max_body": st.one_of(st.integers(0, 10**12), st.integers(1, 5000).map(lambda n: f"{n}KiB")),
+    "allow_private": st.booleans(),
 }
 NAMES = st.text(st.sampled_from("abcXYZ09-_ .é"), min_size=1, max_size=12)
 TEMPLATES = ["GET /a", "POST /a/{x}", "/b/{x}/c", "PUT /d/{rest:path}", "GET /a/{x}/{y}", "DELETE /"]

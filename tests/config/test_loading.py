@@ -209,6 +209,7 @@ def test_built_in_presets_can_be_changed_from_the_environment(policy_file):
         ("BREAKER__KEY", "client", lambda policy: policy.breaker.key == "client"),
         ("MAX_BODY", "5KiB", lambda policy: policy.max_body == 5120),
         ("REDIRECTS", "2", lambda policy: policy.redirects == 2),
+        ("ALLOW_PRIVATE", "false", lambda policy: policy.allow_private is False),
     ],
 )
 def test_a_variable_is_text_where_text_is_wanted_and_else_a_value_of_toml(variable, text, of_policy):

@@ -1,0 +1,33 @@
+"""How much head an answer may have: bytes, fields and interim answers, the same for HTTP/1.1 and HTTP/2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_HEAD: Final = 100 * 1024
+"""Bytes a head may have, the same as h11's users elsewhere allow."""
+
+MAX_FIELDS: Final = 256
+"""Fields a head, or what follows a body, may have: Envoy, hyper and Python's http.client take 100 of a server."""
+
+MAX_INTERIM: Final = 16
+"""Interim answers (1xx) before the real one: Go's net/http took five until it counted their bytes instead."""
+
+TOO_MANY_INTERIM: Final = f"there are more than {MAX_INTERIM} interim answers (1xx)"
+
+
+def excess(fields: Sequence[tuple[bytes, bytes]], at_most: float, what: str = "head") -> str | None:
+    """Return what is too much about `fields`, else None; `at_most` are the bytes that they cannot exceed."""
+    if len(fields) > MAX_FIELDS:
+        return f"the {what} of the answer has more than {MAX_FIELDS} fields"
+    if at_most > MAX_HEAD and sum(len(name) + len(value) + 4 for name, value in fields) > MAX_HEAD:
+        return too_long(what)
+    return None
+
+
+def too_long(what: str = "head") -> str:
+    """Return the sentence for a head that has too many bytes."""
+    return f"the {what} of the answer is larger than {MAX_HEAD} bytes"
