@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from resilient_client.events import CircuitCounted, Rejected
 from resilient_client.exchange import Outcome
-from resilient_client.live import when_over
 from resilient_client.pipeline.circuit import Admission, Circuit, Rejection
 from resilient_client.pipeline.circuits import Circuits
 from resilient_client.result import FailureKind, StopReason
@@ -75,12 +74,17 @@ def breaker_layer(proceed: Handler, circuits: Circuits, clock: Callable[[], floa
             outcome = await proceed(call)
             return outcome
         finally:
-            took = clock() - started  # up to the first bytes, for a body that its reader takes its time over
-            when_over(outcome, lambda over: _record(call, circuit, admission, over, took))
+            now = clock()
+            took = now - started  # up to the first bytes, for a body that its reader takes its time over
+            if outcome is None or outcome.live is None:
+                _record(call, circuit, admission, outcome, took, now)
+            else:
+                outcome.live.on_close(lambda over: _record(call, circuit, admission, over, took, clock()))
 
-    def _record(call: Call, circuit: Circuit, admission: Admission, outcome: Outcome | None, took: float) -> None:
+    def _record(
+        call: Call, circuit: Circuit, admission: Admission, outcome: Outcome | None, took: float, now: float
+    ) -> None:
         verdict = None if outcome is None else failed(outcome)
-        now = clock()
         circuit.record(admission, verdict, took, now)
         if CircuitCounted in call.heard:
             call.tell(CircuitCounted(call.info, circuit.name, COUNTED_AS[verdict]))

@@ -14,11 +14,10 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from resilient_client.events import PermitAwaited, Rejected
 from resilient_client.exchange import Outcome
-from resilient_client.live import when_over
 from resilient_client.result import FailureKind, StopReason
 from resilient_client.state import BulkheadState
 
@@ -49,6 +48,9 @@ class Answer(Enum):
     FULL = "full"
 
 
+HELD: Final = Answer.HELD  # looked up in the enumeration, it would cost a call more than the rest of asking
+
+
 class Permits:
     """The kernel: places, and who holds or waits for them. Safe from threads and tasks at once."""
 
@@ -61,20 +63,18 @@ class Permits:
 
     def ask(self, permit: Permit, make_waker: Callable[[], Waker]) -> Answer:
         """Take a place for `permit`, or a place in the queue, or say that there is neither."""
-        if len(self._held) >= self.settings.max_concurrent:
+        held, most = self._held, self.settings.max_concurrent
+        if len(held) >= most:
             self._regain_lost()
         with self._lock:
-            if not self._waiting and len(self._held) < self.settings.max_concurrent:
-                self._hold_locked(permit)
-                return Answer.HELD
+            if len(held) < most and not self._waiting:
+                held[id(permit)] = weakref.ref(permit)
+                return HELD
             if len(self._waiting) >= self.settings.max_waiting:
                 return Answer.FULL
             permit.waker = make_waker()
             self._waiting.append(permit)
             return Answer.QUEUED
-
-    def _hold_locked(self, permit: Permit) -> None:
-        self._held[id(permit)] = weakref.ref(permit)
 
     def holds(self, permit: Permit) -> bool:
         """Return whether `permit` has its place."""
@@ -86,7 +86,8 @@ class Permits:
             if self._held.pop(id(permit), None) is None and permit in self._waiting:
                 self._waiting.remove(permit)
             granted = self._grant_locked() if self._waiting else ()
-        self._wake(granted)
+        if granted:
+            self._wake(granted)
 
     def _wake(self, granted: Iterable[Permit]) -> None:
         for permit in granted:
@@ -105,7 +106,7 @@ class Permits:
         granted: list[Permit] = []
         while self._waiting and len(self._held) < self.settings.max_concurrent:
             permit = self._waiting.popleft()
-            self._hold_locked(permit)
+            self._held[id(permit)] = weakref.ref(permit)
             granted.append(permit)
         return granted
 
@@ -151,12 +152,15 @@ def bulkhead_layer(proceed: Handler, permits: Permits, backend: Backend) -> Hand
         outcome: Outcome | None = None
         try:
             answer = permits.ask(permit, backend.waker)
-            if answer is not Answer.HELD and (refused := await _wait(call, permit, answer)) is not None:
+            if answer is not HELD and (refused := await _wait(call, permit, answer)) is not None:
                 return refused
             outcome = await proceed(call)
             return outcome
         finally:
-            when_over(outcome, lambda _: permits.give_back(permit))
+            if outcome is None or outcome.live is None:
+                permits.give_back(permit)
+            else:
+                outcome.live.on_close(lambda _: permits.give_back(permit))
 
     async def _wait(call: Call, permit: Permit, answer: Answer) -> Outcome | None:
         if answer is Answer.FULL:

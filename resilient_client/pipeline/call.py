@@ -69,7 +69,7 @@ class Call:
         self.attempts.append(attempt)
         self.mark = now
         self.queued = 0.0
-        if outcome.live is None:
+        if outcome.live is None and AttemptEnded in self.heard:
             self._tell_attempt()
 
     def amend(self, outcome: Outcome | None, now: float) -> None:
@@ -78,12 +78,11 @@ class Call:
         kind = None if outcome is None else outcome.kind
         self.attempts[-1] = replace(last, kind=kind, elapsed=now - self.started - last.started)
         self.mark = now
-        if outcome is not None:
+        if outcome is not None and AttemptEnded in self.heard:
             self._tell_attempt()
 
     def _tell_attempt(self) -> None:
-        if AttemptEnded in self.heard:
-            self.tell(AttemptEnded(self.info, self.attempts[-1]))
+        self.tell(AttemptEnded(self.info, self.attempts[-1]))
 
     @property
     def info(self) -> CallInfo:

@@ -40,7 +40,8 @@ class Window:
 
     def add(self, now: float, *, failed: bool = False, slow: bool = False) -> None:
         """Count one call at the time `now`."""
-        self.move_to(now)
+        if now // self._width != self._current:  # most come within the same tenth
+            self.move_to(now)
         assert self._current is not None  # noqa: S101 - move_to sets it
         bucket = self._buckets[self._current % BUCKETS]
         bucket[0] += 1
