@@ -19,9 +19,13 @@ from resilient_client.pipeline.circuit import Circuit
 from resilient_client.plan import Plan, explicit_total, route_table
 from resilient_client.policy import Policy
 from resilient_client.redact import redact_url
+from resilient_client.result import Result
 from resilient_client.settings import Settings
 from resilient_client.state import BulkheadState, ClientState
 from resilient_client.telemetry import Audience, HttpSpans
+from resilient_client.transfers.download import downloading
+from resilient_client.transfers.downloaded import Downloaded
+from resilient_client.transfers.wanted import Wanted
 from resilient_client.wire.build import WireOptions, build_wire
 from resilient_client.wire.delivery import send_over
 from resilient_client.wire.requests import (
@@ -196,6 +200,11 @@ class BaseClient:
             streaming=streaming,
         )
         return call, choice.pipeline if policy is None else plan.pipeline(policy)
+
+    async def _download(self, url: str, wanted: Wanted, options: CallOptions) -> Result[Downloaded]:
+        call, pipeline = self._call("GET", url, None, options)
+        with downloading(call, wanted, self._backend):
+            return await pipeline(call)
 
     # For operators.
 

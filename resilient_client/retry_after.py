@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
+
+from resilient_client.http_dates import timestamp
 
 if TYPE_CHECKING:
     from resilient_client.headers import Headers
@@ -25,18 +25,8 @@ def retry_after(headers: Headers) -> float | None:
     value = (headers.get("retry-after") or "").strip()
     if _SECONDS.fullmatch(value):
         return float(value) or None
-    moment = _timestamp(value)
+    moment = timestamp(value)
     if moment is None:
         return None
-    now = _timestamp(headers.get("date") or "") or time.time()
+    now = timestamp(headers.get("date") or "") or time.time()
     return moment - now if moment > now else None
-
-
-def _timestamp(date: str) -> float | None:
-    if not date:
-        return None
-    try:
-        moment = parsedate_to_datetime(date)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()  # asctime's form is GMT as well
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None

@@ -5,7 +5,7 @@ Three backends keep one contract: `blocking` (threads), `asynchronous` (asyncio)
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -40,6 +40,10 @@ class Backend(Protocol):
 
     async def wait(self, waker: Any, until: float) -> None:
         """Return when `waker` was woken, or at the time `until`. The waker is one this backend made."""
+        ...
+
+    async def offload(self, function: Callable[..., T], *args: object) -> T:
+        """Return what `function` returns, which may block on a file. Whoever is interrupted leaves after it has."""
         ...
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from math import inf
 from typing import Any, TypeVar
 
@@ -51,6 +51,10 @@ class BlockingBackend:
     async def wait(self, waker: ThreadWaker, until: float) -> None:
         """Block this thread until `waker` was woken or the clock shows `until`."""
         waker.wait(until - self.now())
+
+    async def offload(self, function: Callable[..., T], *args: object) -> T:
+        """Call `function` on this thread."""
+        return function(*args)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a pipeline to its end on this thread."""

@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import random
 from collections import deque
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from math import inf
 from typing import Any, Generic, TypeVar, cast
@@ -154,6 +154,10 @@ class VirtualBackend:
             self._order += 1
             heapq.heappush(self._timers, (until, self._order, waker))
         await waker
+
+    async def offload(self, function: Callable[..., T], *args: object) -> T:
+        """Call `function`; it takes no virtual time."""
+        return function(*args)
 
     def spawn(self, coroutine: Coroutine[Any, Any, T]) -> Flow[T]:
         """Start a flow beside the running ones; it first runs when something waits."""

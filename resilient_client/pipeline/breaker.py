@@ -75,7 +75,8 @@ def breaker_layer(proceed: Handler, circuits: Circuits, clock: Callable[[], floa
             outcome = await proceed(call)
             return outcome
         finally:
-            took = clock() - started  # up to the first bytes, for a body that its reader takes its time over
+            begun = clock() if outcome is None or outcome.begun is None else outcome.begun
+            took = begun - started  # up to the first bytes, for a body that may take its time
             when_over(outcome, lambda over: _record(call, circuit, admission, over, took))
 
     def _record(call: Call, circuit: Circuit, admission: Admission, outcome: Outcome | None, took: float) -> None:
