@@ -25,8 +25,8 @@ class Served:
 def served(asked: Headers, size: int, *, etag: str | None, last_modified: str | None) -> Served:
     """Return what of a file of `size` bytes answers the request with the fields `asked`.
 
-    A range that makes no sense is ignored, and so is one of several parts, which a server may do. `If-Range` holds for a
-    strong ETag that is the same, or the same date.
+    A range that makes no sense is ignored, and so is one of several parts, which a server may do. `If-Range` holds for
+    a strong ETag that is the same, or the same date.
     """
     whole = Served(200, (), 0, size)
     condition = asked.get("if-range")

@@ -128,12 +128,13 @@ def file(
         sent = Served(200, (), 0, len(content))
         if ranges:
             sent = served(request.headers, len(content), etag=tag, last_modified=last_modified)
-        body = content[sent.start : sent.end]
-        yield Head(sent.status, (*named, *sent.fields, ("Content-Length", str(len(body)))))
-        for start in range(0, len(body[:cut_after]), piece):
+        size = sent.end - sent.start
+        end = sent.end if cut_after is None else min(sent.end, sent.start + cut_after)
+        yield Head(sent.status, (*named, *sent.fields, ("Content-Length", str(size))))
+        for start in range(sent.start, end, piece):
             yield Pause(every)
-            yield Data(body[:cut_after][start : start + piece])
-        yield End() if cut_after is None or cut_after >= len(body) else Close()
+            yield Data(content[start : min(end, start + piece)])
+        yield Close() if end < sent.end else End()
 
     return play
 

@@ -224,9 +224,16 @@ async def _read(call: Call, request: WireRequest, answer: Answer) -> Outcome:
             return outcome
     if not good:  # also when its body is no good: what the server says of itself is what policies go by
         outcome.kind = kind_of_status(status)
-        outcome.message = _phrase(status) if status >= 400 else f"{_phrase(status)} is not in expect="
+        outcome.message = _phrase(status) if status >= 400 else _unexpected(call, answer)
         outcome.retry_after = retry_after(headers)
     return outcome
+
+
+def _unexpected(call: Call, answer: Answer) -> str:
+    """Return what is wrong with a status that is no error."""
+    if is_redirect(answer):
+        return f"{_phrase(answer.status)}, and the policy follows no redirects"
+    return f"{_phrase(answer.status)} {'is not in expect=' if call.sink is None else 'has no file in it'}"
 
 
 def _phrase(status: int) -> str:
