@@ -28,14 +28,24 @@ REREAD: Final = 4 * 1024 * 1024
 """Bytes read at a time of what was there before."""
 
 
+def part_of(target: Path) -> Path:
+    """Return where the bytes of `target` are until they are all there."""
+    return target.with_name(f"{target.name}.part")
+
+
+def note_of(target: Path) -> Path:
+    """Return where it is noted what they are of."""
+    return target.with_name(f"{target.name}.part.json")
+
+
 class Part:
     """The bytes of one target that have come so far. Its methods block, raise `OSError`, and run one at a time."""
 
     def __init__(self, target: Path, url: str, digest: Digest | None) -> None:
-        self.path = target.with_name(f"{target.name}.part")
+        self.path = part_of(target)
         self.have = Have()
         self._target = target
-        self._sidecar = Sidecar(target.with_name(f"{target.name}.part.json"), url)
+        self._sidecar = Sidecar(note_of(target), url)
         self._file: FileIO | None = None
         self._digest = digest
         self._running: Running | None = None

@@ -386,7 +386,9 @@ def test_more_than_was_announced_is_not_taken(virtual, path):
         fields = (("ETag", '"v1"'), ("Content-Range", "bytes 2000-4999/5000"), ("Transfer-Encoding", "chunked"))
         return [Head(206, fields), Data(CONTENT[2000:]), Data(b"and more"), End()]
 
-    client = served(virtual, steps.file(CONTENT, etag='"v1"', cut_after=2000), too_much, steps.file(CONTENT, etag='"v1"'))
+    client = served(
+        virtual, steps.file(CONTENT, etag='"v1"', cut_after=2000), too_much, steps.file(CONTENT, etag='"v1"')
+    )
     result = client.download("/f", path)
     assert path.read_bytes() == CONTENT
     assert [attempt.kind for attempt in result.attempts] == ["truncated", "protocol", None]
