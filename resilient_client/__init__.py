@@ -17,6 +17,7 @@ from resilient_client.policy import Breaker, Bulkhead, Policy, Retry, RetryBudge
 from resilient_client.result import Attempt, Failure, FailureKind, Result, StopReason, Success
 from resilient_client.state import BulkheadState, CircuitState, ClientState
 from resilient_client.streams import AsyncStream, Stream
+from resilient_client.transfers.downloaded import Downloaded
 
 __all__ = [
     "AsyncClient",
@@ -31,6 +32,7 @@ __all__ = [
     "ClientClosed",
     "ClientState",
     "ConfigError",
+    "Downloaded",
     "Failure",
     "FailureKind",
     "Headers",

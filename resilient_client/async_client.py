@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -14,6 +15,8 @@ from resilient_client.gathering import Request
 from resilient_client.live import closing_live
 from resilient_client.result import Failure, Result, T
 from resilient_client.streams import AsyncStream, opened
+from resilient_client.transfers.downloaded import Downloaded
+from resilient_client.transfers.wanted import Progress, Wanted
 
 
 class AsyncClient(BaseClient):
@@ -91,6 +94,24 @@ class AsyncClient(BaseClient):
         of any raises before the first is sent.
         """
         return await self._gathered(requests, max_concurrent)
+
+    async def download(
+        self,
+        url: str,
+        path: str | os.PathLike[str],
+        *,
+        digest: str | None = None,
+        progress: Progress | None = None,
+        overwrite: bool = True,
+        **options: Unpack[CallOptions],
+    ) -> Result[Downloaded]:
+        """Get a file and put it at `path`, whole or not at all; a body that breaks off goes on where it did.
+
+        As `Client.download`. The file is written on another thread; a task that is cancelled leaves when the write that
+        is under way is over. `progress` is called on the event loop.
+        """
+        wanted = Wanted.checked(path, digest=digest, progress=progress, overwrite=overwrite)
+        return await self._download(url, wanted, options)
 
     async def close(self) -> None:
         """Close the client's connections; later calls raise `ClientClosed`. Calls under way are not interrupted."""

@@ -31,6 +31,9 @@ from resilient_client.result import Result, T
 from resilient_client.settings import Settings
 from resilient_client.state import BulkheadState, ClientState
 from resilient_client.telemetry import Audience, HttpSpans
+from resilient_client.transfers.download import downloading
+from resilient_client.transfers.downloaded import Downloaded
+from resilient_client.transfers.wanted import Wanted
 from resilient_client.wire.build import WireOptions, build_wire
 from resilient_client.wire.delivery import send_over
 from resilient_client.wire.guard import check_wire
@@ -248,6 +251,11 @@ class BaseClient:
     def _at_once(self) -> int:
         bulkhead = self.policy.bulkhead
         return AT_ONCE if bulkhead is None else bulkhead.max_concurrent
+
+    async def _download(self, url: str, wanted: Wanted, options: CallOptions) -> Result[Downloaded]:
+        call, pipeline = self._call("GET", url, None, options)
+        with downloading(call, wanted, self._backend):
+            return await pipeline(call)
 
     # For operators.
 

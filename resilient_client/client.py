@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from resilient_client.gathering import Request
 from resilient_client.live import closing_live
 from resilient_client.result import Failure, Result, T
 from resilient_client.streams import Stream, opened
+from resilient_client.transfers.downloaded import Downloaded
+from resilient_client.transfers.wanted import Progress, Wanted
 
 
 class Client(BaseClient):
@@ -81,6 +84,33 @@ class Client(BaseClient):
         run = self._backend.run
         with closing_live(call):
             yield opened(Stream, call, run(pipeline(call)), self._backend.now, run=run)
+
+    def download(
+        self,
+        url: str,
+        path: str | os.PathLike[str],
+        *,
+        digest: str | None = None,
+        progress: Progress | None = None,
+        overwrite: bool = True,
+        **options: Unpack[CallOptions],
+    ) -> Result[Downloaded]:
+        """Get a file and put it at `path`, whole or not at all; a body that breaks off goes on where it did.
+
+        It is one call: attempts, backoff, deadline and the rest are those of its policy. `Timeouts.attempt` bounds an
+        attempt until its first bytes, and `max_body` the file, 100 MiB by default. What has come is in `path` + ".part"
+        until it is whole; the next call with the same URL and path goes on with it.
+
+        digest: what the file must have, "sha256:9f86..." or any other algorithm of `hashlib`; a wrong one is `decode`.
+        progress: `progress(done, total)`, bytes, called as they are written; total is None when it is not known.
+        overwrite: whether a file at `path` may be replaced. If not, one that is there raises, and one that comes
+        meanwhile is a `Failure`.
+
+        Only a 200 is a success, unless `expect=` says otherwise. A failure of this machine (a full disk, another
+        download to the same place) is `local`. Raises as `request` does, and `ConfigError` for a path that cannot be.
+        """
+        wanted = Wanted.checked(path, digest=digest, progress=progress, overwrite=overwrite)
+        return self._backend.run(self._download(url, wanted, options))
 
     def submit(
         self, method: str, url: str, *, decode: type[T] | None = None, **options: Unpack[CallOptions]

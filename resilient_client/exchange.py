@@ -204,6 +204,7 @@ class Outcome:
 
     `cut_short`: the call's deadline took a good part of the attempt's time. `shut_for`: for so many seconds a policy
     below will let nothing through, so that waiting less is of no use. `live`: the body that is still to be read.
+    `value`: what a sink made of the body. `begun`: when its first bytes came, for a body that may take its time.
     """
 
     kind: FailureKind | None
@@ -221,6 +222,8 @@ class Outcome:
     shut_for: float = 0.0
     cause: BaseException | None = field(default=None, repr=False)
     live: LiveBody | None = field(default=None, repr=False)
+    value: Any = field(default=None, repr=False)
+    begun: float | None = None
 
     @classmethod
     def of_error(cls, error: WireError) -> Outcome:

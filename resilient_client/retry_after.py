@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
+
+from resilient_client.http_dates import timestamp
 
 if TYPE_CHECKING:
     from resilient_client.headers import Headers
@@ -39,15 +39,5 @@ def _seconds(value: str, headers: Headers) -> float:
     number = _number(value)
     if number is not None:
         return number
-    moment = _timestamp(value.strip())
-    return 0.0 if moment is None else moment - (_timestamp(headers.get("date") or "") or time.time())
-
-
-def _timestamp(date: str) -> float | None:
-    if not date:
-        return None
-    try:
-        moment = parsedate_to_datetime(date)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()  # asctime's form is GMT as well
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
+    moment = timestamp(value.strip())
+    return 0.0 if moment is None else moment - (timestamp(headers.get("date") or "") or time.time())

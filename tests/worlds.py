@@ -78,6 +78,9 @@ class Caller:
             return self.world.finish(_streamed_async(self.client.stream(method, url, **options), how, upto))
         return _streamed(self.client.stream(method, url, **options), how, upto)
 
+    def download(self, url: str, path: Any, **options: Any) -> Result[Any]:
+        return self.world.finish(self.client.download(url, path, **options))
+
     def many(self, count: int, url: str, **options: Any) -> list[Result[Any]]:
         """Make `count` calls at once."""
         return self.world.together([lambda: self.client.request("GET", url, **options)] * count)

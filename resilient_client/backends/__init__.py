@@ -43,6 +43,10 @@ class Backend(Protocol):
         """Return when `waker` was woken, or at the time `until`. The waker is one this backend made."""
         ...
 
+    async def offload(self, function: Callable[..., T], *args: object) -> T:
+        """Return what `function` returns, which may block on a file. Whoever is interrupted leaves after it has."""
+        ...
+
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a pipeline to its end for a caller that is not async."""
         ...

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
+from functools import partial
 from math import inf
 from typing import Any, TypeVar
 
@@ -63,6 +64,23 @@ class AsyncioBackend:
         finally:
             if timer is not None:
                 timer.cancel()
+
+    async def offload(self, function: Callable[..., T], *args: object) -> T:
+        """Call `function` on another thread. A task that is cancelled leaves when it has returned, not before.
+
+        Else the thread would go on with what belongs to somebody else by then.
+        """
+        work = asyncio.get_running_loop().run_in_executor(None, partial(function, *args))
+        cancelled: asyncio.CancelledError | None = None
+        while not work.done():
+            try:
+                await asyncio.wait((work,))
+            except asyncio.CancelledError as problem:
+                cancelled = problem
+        if cancelled is None:
+            return work.result()
+        work.exception()  # looked at, so that nobody misses it
+        raise cancelled
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Refuse: a task awaits its calls."""

@@ -57,6 +57,10 @@ class BlockingBackend:
         """Block this thread until `waker` was woken or the clock shows `until`."""
         waker.wait(until - self.now())
 
+    async def offload(self, function: Callable[..., T], *args: object) -> T:
+        """Call `function` on this thread."""
+        return function(*args)
+
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a pipeline to its end on this thread."""
         return run_sync(coroutine)

@@ -197,6 +197,10 @@ class VirtualBackend:
             flow.on_end(waker.wake)
             await self.wait(waker, inf if within is None else self._time + within)
 
+    async def offload(self, function: Callable[..., T], *args: object) -> T:
+        """Call `function`; it takes no virtual time."""
+        return function(*args)
+
     def spawn(self, coroutine: Coroutine[Any, Any, T]) -> Flow[T]:
         """Start a flow beside the running ones; it first runs when something waits."""
         context = copy_context()

@@ -12,6 +12,7 @@ from resilient_client import __version__
 from resilient_client.cli.call import call
 from resilient_client.cli.check import check
 from resilient_client.cli.demo.command import demo
+from resilient_client.cli.download import download
 from resilient_client.cli.explain import explain
 from resilient_client.cli.init import init
 from resilient_client.cli.schema import schema
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (call, check, explain, init, schema, serve, demo, top):
+for command in (call, download, check, explain, init, schema, serve, demo, top):
     app.command()(command)
 
 

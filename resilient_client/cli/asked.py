@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from resilient_client.call_options import CallOptions
 from resilient_client.cli.usage import read_file, wrong
 from resilient_client.policy import Policy, Retry, Timeouts
 from resilient_client.redact import redact_url
+from resilient_client.rules import MOST_BYTES
 
 
 def positionals(target: list[str], *, from_file: bool) -> list[str]:
@@ -24,19 +26,30 @@ def positionals(target: list[str], *, from_file: bool) -> list[str]:
     return target
 
 
-def policy_for(bounds: Mapping[str, float | None], max_attempts: int | None, redirects: int | None) -> Policy:
-    """Return the policy of a call that is the only one of its process.
+ONE_CALL: Final = Policy(retry=Retry(budget=None), breaker=None, bulkhead=None)
+"""Breaker, bulkhead and retry budget judge many calls; for one it is the number of attempts asked for that counts."""
 
-    Breaker, bulkhead and retry budget judge many calls; here the number of attempts that was asked for is what counts.
-    """
-    given: Any = _given(bounds)
+ONE_DOWNLOAD: Final = replace(
+    ONE_CALL,
+    timeouts=Timeouts(total=None),
+    retry=Retry(max_attempts=10, wait_max=30, budget=None),
+    redirects=10,
+    max_body=MOST_BYTES,
+)
+"""A file takes as long as it takes and is as large as it is; ten attempts get it over an outage of half a minute."""
+
+
+def policy_for(
+    bounds: Mapping[str, float | None], max_attempts: int | None, redirects: int | None, usual: Policy = ONE_CALL
+) -> Policy:
+    """Return the policy of a call that is the only one of its process: `usual` with what was given in its place."""
+    timeouts: Any = _given(bounds)
     attempts: Any = _given({"max_attempts": max_attempts})
-    return Policy(
-        timeouts=Timeouts(**given),
-        retry=Retry(**attempts, budget=None),
-        breaker=None,
-        bulkhead=None,
-        redirects=redirects or 0,
+    return replace(
+        usual,
+        timeouts=replace(usual.timeouts, **timeouts),
+        retry=replace(usual.retry or Retry(), **attempts),
+        redirects=usual.redirects if redirects is None else redirects,
     )
 
 

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
-import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import typer
 
-from resilient_client.base_client import BaseClient
-from resilient_client.call_options import CallOptions
 from resilient_client.cli import options as given
 from resilient_client.cli.asked import check_url, options_for, overrides_for, policy_for, positionals, way_for
-from resilient_client.cli.callers import Caller, of_file, of_its_own
+from resilient_client.cli.callers import of_file, of_its_own
 from resilient_client.cli.output import document, show
 from resilient_client.cli.usage import told_as_usage, why, wrong
 from resilient_client.result import Result
-
-C = TypeVar("C", bound=BaseClient)
 
 
 def call(
@@ -65,32 +58,9 @@ def call(
             caller = of_its_own({**way, "policy": policy_for(bounds, max_attempts, redirects)})
         else:
             caller = of_file(policies, names[0], {**way, **overrides_for(bounds, max_attempts, redirects)})
-        result = (_call_async if asynchronous else _call)(caller, method, url, options)
+        result = caller.use(lambda client: client.request(method, url, **options), asynchronous=asynchronous)
     _tell(result, output, as_json=as_json)
     raise typer.Exit(0 if result else 1)
-
-
-def _call(caller: Caller, method: str, url: str, options: CallOptions) -> Result[Any]:
-    with _made(caller.blocking) as client:
-        return client.request(method, url, **options)
-
-
-def _call_async(caller: Caller, method: str, url: str, options: CallOptions) -> Result[Any]:
-    async def one_call() -> Result[Any]:
-        async with _made(caller.asynchronous) as client:
-            return await client.request(method, url, **options)
-
-    return asyncio.run(one_call())
-
-
-def _made(make: Callable[[], C]) -> C:
-    """Make the client; what it warns of is said as one line."""
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        made = make()
-    for warning in told:
-        sys.stderr.write(f"warning: {warning.message}\n")
-    return made
 
 
 def _check_writable(output: Path | None) -> None:

@@ -59,6 +59,46 @@ Redirects: TypeAlias = Annotated[
     int | None, typer.Option("--redirects", metavar="N", help="Redirects to follow, at most 10; by default none.")
 ]
 
+# What is different about a download.
+
+FileTarget: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="URL [PATH]",
+        help="What to get, in full: http://... or https://...; where to put it, by default here, named as the last "
+        "part of the URL. With --policies: CLIENT URL [PATH].",
+        show_default=False,
+        autocompletion=clients_of_call,
+    ),
+]
+FilePolicies: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--policies", metavar="FILE", help="Download as a client of this policy file: CLIENT URL [PATH]."),
+]
+FileDigest: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--digest", metavar="ALGORITHM:HEX", help="What the file must have, such as sha256:9f86d0..."),
+]
+FileOverwrite: TypeAlias = Annotated[
+    bool, typer.Option("--overwrite/--no-overwrite", help="Whether a file that is there may be replaced.")
+]
+FileTotal: TypeAlias = Annotated[
+    float | None, typer.Option("--total", metavar="SECONDS", help="Bound on the whole download; by default none.")
+]
+FileAttempt: TypeAlias = Annotated[
+    float | None,
+    typer.Option("--attempt", metavar="SECONDS", help="Bound on one attempt up to its first bytes; by default 10."),
+]
+FileMaxAttempts: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--max-attempts", metavar="N", help="How often to ask at most, the first included; by default 10."),
+]
+FileRedirects: TypeAlias = Annotated[
+    int | None, typer.Option("--redirects", metavar="N", help="Redirects to follow, at most 10; by default 10.")
+]
+
+# How to get there.
+
 Insecure: TypeAlias = Annotated[bool, typer.Option("--insecure", help="Do not check certificates.")]
 CaCert: TypeAlias = Annotated[
     str | None, typer.Option("--cacert", metavar="FILE", help="Root certificates to trust in place of the usual ones.")

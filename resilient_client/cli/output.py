@@ -29,10 +29,7 @@ LEVELS: Final = 100
 
 def show(result: Result[Any], output: Path | None) -> None:
     """Print the timeline, then the answer when there was one."""
-    first, *rest = result.explain().splitlines()
-    _print(coloured(first, typer.colors.GREEN if result else typer.colors.RED))
-    for line in rest:
-        _print(safe(line))
+    show_timeline(result)
     if result.status is not None and result.headers is not None:
         _print("")
         for line in _head(result.status, result.headers):
@@ -44,6 +41,14 @@ def show(result: Result[Any], output: Path | None) -> None:
         _print(f"{len(result.content)} bytes written to {output}")
     else:
         _show_body(result.content, result.headers)
+
+
+def show_timeline(result: Result[Any]) -> None:
+    """Print how it went, from attempt to attempt."""
+    first, *rest = result.explain().splitlines()
+    _print(coloured(first, typer.colors.GREEN if result else typer.colors.RED))
+    for line in rest:
+        _print(safe(line))
 
 
 def _head(status: int, headers: Headers) -> Iterator[str]:

@@ -67,7 +67,7 @@ def attempt_layer(send: Send, clock: Callable[[], float]) -> Handler:
             started = clock()
             outcome = await _send(call, fresh=True)
         if outcome.kind is FailureKind.DEADLINE:
-            outcome.cut_short = cut_short(call, started)
+            outcome.cut_short = outcome.cut_short or cut_short(call, started)
         return outcome
 
     async def _send(call: Call, *, fresh: bool = False) -> Outcome:

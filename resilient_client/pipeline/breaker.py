@@ -75,7 +75,8 @@ def breaker_layer(proceed: Handler, circuits: Circuits, clock: Callable[[], floa
             return outcome
         finally:
             now = clock()
-            took = now - started  # up to the first bytes, for a body that its reader takes its time over
+            begun = now if outcome is None or outcome.begun is None else outcome.begun
+            took = begun - started  # up to the first bytes, for a body that may take its time
             if outcome is None or outcome.live is None:
                 _record(call, circuit, admission, outcome, took, now)
             else:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from resilient_client.exchange import WireRequest
     from resilient_client.live import LiveBody
     from resilient_client.policy import Policy
+    from resilient_client.sink import Sink
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
 """Methods whose repetition has the effect of one (RFC 9110, section 9.2.2)."""
@@ -39,6 +40,7 @@ class Call:
     streaming: bool = False
     on_complete: Callable[[Result[Any]], object] | None = None
     live: LiveBody | None = None
+    sink: Sink | None = None
     attempts: list[Attempt] = field(default_factory=list)
     stopped: StopReason = StopReason.NOT_RETRYABLE
     sent: bool = False
@@ -146,7 +148,7 @@ def result_of(call: Call, outcome: Outcome, now: float) -> Result[Any]:
     assert outcome.status is not None  # noqa: S101 - an outcome without a kind is an answer
     assert outcome.headers is not None  # noqa: S101
     success: Success[Any] = Success(
-        outcome.status, outcome.headers, outcome.content or b"", url, elapsed, attempts, method
+        outcome.status, outcome.headers, outcome.content or b"", url, elapsed, attempts, method, outcome.value
     )
     if call.decoder is None or outcome.status >= 400:  # an expected 404 is an answer, but not the thing asked for
         return success

@@ -6,6 +6,7 @@ Each function returns a step. `after=` is how long the server thinks before it a
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json as jsonlib
 import random
 import zlib
@@ -14,6 +15,7 @@ from email.utils import format_datetime
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from resilient_client.testing.ranges import Served, served
 from resilient_client.testing.script import (
     Chance,
     Close,
@@ -116,6 +118,41 @@ def require_digest(realm: str = "test", nonce: str = "abc123", then: Step | None
             return welcome(request)
         challenge = f'Digest realm="{realm}", nonce="{nonce}", qop="auth", algorithm=SHA-256'
         return status(401, headers=[("WWW-Authenticate", challenge)])(request)
+
+    return play
+
+
+def file(
+    content: bytes,
+    *,
+    etag: str | None = "",
+    last_modified: str | None = None,
+    ranges: bool = True,
+    cut_after: int | None = None,
+    piece: int = 65536,
+    every: float = 0.0,
+) -> Step:
+    """Serve `content` as a file: whole, or the part that Range and If-Range ask for.
+
+    `etag` is sent as it is given; by default it is made from the content, and with None there is none. `ranges=False`
+    ignores Range. `cut_after` closes the connection after so many bytes of body. The body goes in pieces of `piece`
+    bytes, with `every` seconds before each.
+    """
+    tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"' if etag == "" else etag
+    known = [("ETag", tag), ("Last-Modified", last_modified), ("Accept-Ranges", "bytes" if ranges else "none")]
+    named = tuple((name, value) for name, value in known if value is not None)
+
+    def play(request: Received) -> Iterator[Move]:
+        sent = Served(200, (), 0, len(content))
+        if ranges:
+            sent = served(request.headers, len(content), etag=tag, last_modified=last_modified)
+        size = sent.end - sent.start
+        end = sent.end if cut_after is None else min(sent.end, sent.start + cut_after)
+        yield Head(sent.status, (*named, *sent.fields, ("Content-Length", str(size))))
+        for start in range(sent.start, end, piece):
+            yield Pause(every)
+            yield Data(content[start : min(end, start + piece)])
+        yield Close() if end < sent.end else End()
 
     return play
 

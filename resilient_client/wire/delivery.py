@@ -7,11 +7,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from resilient_client.exchange import Exchanged, Outcome, WireError, expected
-from resilient_client.live import LiveBody, when_over
+from resilient_client.live import LiveBody, closing_live, when_over
 from resilient_client.pipeline.attempt import with_deadline_header
 from resilient_client.pipeline.observe import Silent, exchanges_of
 from resilient_client.result import FailureKind
 from resilient_client.retry_after import retry_after
+from resilient_client.sink import Verdict
 from resilient_client.wire.classify import kind_of_status
 from resilient_client.wire.coding import Unpacker, discard_body, read_body
 from resilient_client.wire.guard import UNJUDGED, judges
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from resilient_client.exchange import Answer, Limits, RawHeaders, Url, Wire, WireRequest
     from resilient_client.pipeline.attempt import Send
     from resilient_client.pipeline.call import Call
+    from resilient_client.sink import Sink
 
 
 OF_THE_BODY: Final = frozenset((FailureKind.DECODE, FailureKind.TOO_LARGE))
@@ -49,20 +51,89 @@ async def _deliver(
     wire: Wire, call: Call, request: WireRequest, limits: Limits, told: Silent, *, fresh: bool
 ) -> Outcome:
     hops = Recorder(call, limits, told)
+    verdict = Verdict.LEAVE
     try:
-        answer = await _sent(wire, request, limits, hops, fresh=fresh)
-        if call.policy.redirects and is_redirect(answer):
-            answer, request = await _follow(wire, call, request, answer, limits, hops)
+        if call.sink is None:
+            answer, request = await _answered(wire, call, request, limits, hops, fresh=fresh)
+        else:
+            verdict, answer, request = await _judged(wire, call, call.sink, request, limits, hops, fresh=fresh)
     except WireError as error:
         return Outcome.of_error(error)
+    if call.sink is not None and verdict is not Verdict.LEAVE:
+        return await _poured(call, call.sink, verdict, request, answer, limits)
     if call.streaming and expected(answer.status, call.expect):
         return await _opened(call, request, answer, limits)
     return await _read(call, request, answer)
 
 
+async def _answered(
+    wire: Wire, call: Call, request: WireRequest, limits: Limits, hops: Recorder, *, fresh: bool
+) -> tuple[Answer, WireRequest]:
+    """Return the answer that no redirect follows, and the request that it is one to."""
+    answer = await _sent(wire, request, limits, hops, fresh=fresh)
+    if call.policy.redirects and is_redirect(answer):
+        return await _follow(wire, call, request, answer, limits, hops)
+    return answer, request
+
+
+async def _judged(
+    wire: Wire, call: Call, sink: Sink, request: WireRequest, limits: Limits, hops: Recorder, *, fresh: bool
+) -> tuple[Verdict, Answer, WireRequest]:
+    """Return what the sink makes of an answer; one that it cannot use is followed by another, at most once."""
+    verdict, answer, asked = await _asked(wire, call, sink, request, limits, hops, fresh=fresh)
+    if verdict is Verdict.AGAIN:
+        await discard_body(answer)
+        hops.over(answer)
+        request = with_deadline_header(request, call.policy.timeouts.header, call.deadline - limits.clock())
+        try:
+            verdict, answer, asked = await _asked(wire, call, sink, request, limits, hops, fresh=False)
+        except WireError as error:
+            raise _after_an_answer(error) from error.__cause__
+    return verdict, answer, asked
+
+
+async def _asked(
+    wire: Wire, call: Call, sink: Sink, request: WireRequest, limits: Limits, hops: Recorder, *, fresh: bool
+) -> tuple[Verdict, Answer, WireRequest]:
+    answer, asked = await _answered(wire, call, await sink.ask(request), limits, hops, fresh=fresh)
+    return sink.judge(answer, good=expected(answer.status, call.expect)), answer, asked
+
+
+async def _poured(
+    call: Call, sink: Sink, verdict: Verdict, request: WireRequest, answer: Answer, limits: Limits
+) -> Outcome:
+    """Read a body into the call's sink, within the limits of a stream."""
+    with closing_live(call):
+        if verdict is Verdict.WHOLE:
+            await discard_body(answer)
+            outcome, live = _outcome_of(request, answer), None
+            _only_the_deadline(call, limits)
+        else:
+            outcome = await _opened(call, request, answer, limits)
+            live, outcome.live = call.live, None
+        outcome.begun = limits.clock()
+        if outcome.kind is None:
+            await _pour(live, sink, outcome, call.policy.max_body, limits)
+    return outcome
+
+
+async def _pour(live: LiveBody | None, sink: Sink, outcome: Outcome, cap: int, limits: Limits) -> None:
+    """Read `live`, if there is anything to read, and note in `outcome` what came of it."""
+    try:
+        if live is not None:
+            await sink.begin(cap)
+            while piece := await live.next():
+                await sink.keep(piece)
+        outcome.value = await sink.finish(limits)
+    except WireError as error:
+        outcome.kind, outcome.message, outcome.cause = error.kind, error.message, error.__cause__ or error
+        outcome.cut_short = True  # as for a stream, a deadline says nothing of a server that was sending
+        await sink.pause()
+
+
 async def _opened(call: Call, request: WireRequest, answer: Answer, limits: Limits) -> Outcome:
     """Wait for the first bytes of a body that is read piece by piece; from then on the deadline alone bounds it."""
-    outcome = Outcome(None, status=answer.status, headers=answer.headers, url=request.url, reused=answer.reused)
+    outcome = _outcome_of(request, answer)
     try:
         live = call.live = LiveBody(outcome, answer.body, Unpacker(answer.headers, call.policy.max_body))
         await live.begin()
@@ -70,8 +141,16 @@ async def _opened(call: Call, request: WireRequest, answer: Answer, limits: Limi
         answer.body.abort()
         cause = error.__cause__ or error
         return replace(outcome, kind=error.kind, message=error.message, cause=cause)
-    limits.attempt_until, limits.attempt_kind = call.deadline, FailureKind.DEADLINE
+    _only_the_deadline(call, limits)
     return outcome if live.closed else replace(outcome, live=live)
+
+
+def _only_the_deadline(call: Call, limits: Limits) -> None:
+    limits.attempt_until, limits.attempt_kind = call.deadline, FailureKind.DEADLINE
+
+
+def _outcome_of(request: WireRequest, answer: Answer) -> Outcome:
+    return Outcome(None, status=answer.status, headers=answer.headers, url=request.url, reused=answer.reused)
 
 
 async def _sent(wire: Wire, request: WireRequest, limits: Limits, hops: Recorder, *, fresh: bool) -> Answer:
@@ -120,18 +199,23 @@ async def _follow(
         seen.append(request.url)
         try:
             answer = await _sent(wire, request, limits, hops, fresh=False)
-        except WireError as error:  # this hop may not have been sent, but the call's request was, and was answered
-            error.sent, error.stale = True, False
-            raise
+        except WireError as error:
+            raise _after_an_answer(error) from error.__cause__
         if not is_redirect(answer):
             return answer, request
     answer.body.abort()
     raise WireError(FailureKind.REDIRECT, f"more than {call.policy.redirects} redirects", sent=True)
 
 
+def _after_an_answer(error: WireError) -> WireError:
+    """Return the error of a later request of an attempt: it may not have been sent, but the first was, and answered."""
+    error.sent, error.stale = True, False
+    return error
+
+
 async def _read(call: Call, request: WireRequest, answer: Answer) -> Outcome:
     status, headers = answer.status, answer.headers
-    outcome = Outcome(None, status=status, headers=headers, url=request.url, reused=answer.reused)
+    outcome = _outcome_of(request, answer)
     good = expected(status, call.expect)
     try:
         outcome.content = await read_body(answer, call.policy.max_body)
@@ -144,9 +228,16 @@ async def _read(call: Call, request: WireRequest, answer: Answer) -> Outcome:
             return outcome
     if not good:  # also when its body is no good: what the server says of itself is what policies go by
         outcome.kind = kind_of_status(status)
-        outcome.message = _phrase(status) if status >= 400 else f"{_phrase(status)} is not in expect="
+        outcome.message = _phrase(status) if status >= 400 else _unexpected(call, answer)
         outcome.retry_after = retry_after(headers)
     return outcome
+
+
+def _unexpected(call: Call, answer: Answer) -> str:
+    """Return what is wrong with a status that is no error."""
+    if is_redirect(answer):
+        return f"{_phrase(answer.status)}, and the policy follows no redirects"
+    return f"{_phrase(answer.status)} {'is not in expect=' if call.sink is None else 'has no file in it'}"
 
 
 def _phrase(status: int) -> str:

@@ -18,8 +18,15 @@ STATUSES: Final = frozenset((301, 302, 303, 307, 308))
 
 KEPT_ACROSS_ORIGINS: Final = frozenset(
     (
-        *(b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"range", b"user-agent"),
-        *(b"content-type", b"content-length", b"transfer-encoding", b"content-encoding", b"content-language"),
+        *(b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"range", b"if-range"),
+        *(
+            b"user-agent",
+            b"content-type",
+            b"content-length",
+            b"transfer-encoding",
+            b"content-encoding",
+            b"content-language",
+        ),
         *(b"traceparent", b"tracestate", b"idempotency-key", b"x-request-id", b"x-correlation-id"),
     )
 )

@@ -18,6 +18,7 @@ VALUES = {
     "exchange",
     "forking",
     "headers",
+    "http_dates",
     "lines",
     "live",
     "policy",
@@ -27,6 +28,7 @@ VALUES = {
     "retry_after",
     "routing",
     "rules",
+    "sink",
     "state",
     "timeline",
 }
@@ -111,6 +113,15 @@ def test_each_engine_is_known_to_its_policy_alone():
         assert {user for user in users if not user.startswith("cli")} == expected
 
 
+def test_downloads_know_nothing_of_http_libraries_and_event_loops():
+    for name, path in MODULES.items():
+        if name.startswith("resilient_client.transfers"):
+            top = {module.partition(".")[0] for module in imported(path, for_types=True)}
+            assert not top & FORBIDDEN_IN_PIPELINE, name
+            inside = {module for module in ours(path) if not module.startswith("resilient_client.transfers")}
+            assert inside <= {f"resilient_client.{value}" for value in VALUES}, name
+
+
 def test_httpx_is_known_to_the_wire_alone():
     users = {name for name, path in MODULES.items() if {"httpx", "httpcore"} & imported(path)}
     assert all(name.startswith(("resilient_client.wire", "resilient_client.cli")) for name in users), users
@@ -159,7 +170,7 @@ def test_public_names_are_pinned():
             "Client",
             "ClientClosed",
         ),
-        *("ClientState", "ConfigError", "Failure", "FailureKind", "Headers", "Kernels", "Policy"),
+        *("ClientState", "ConfigError", "Downloaded", "Failure", "FailureKind", "Headers", "Kernels", "Policy"),
         *(
             "Request",
             "ResilientClientError",
