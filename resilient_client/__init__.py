@@ -16,10 +16,12 @@ from resilient_client.policy import Breaker, Bulkhead, Policy, Retry, RetryBudge
 from resilient_client.result import Attempt, Failure, FailureKind, Result, StopReason, Success
 from resilient_client.state import BulkheadState, CircuitState, ClientState
 from resilient_client.streams import AsyncStream, Stream
+from resilient_client.websocket import AsyncWebSocket, WebSocket
 
 __all__ = [
     "AsyncClient",
     "AsyncStream",
+    "AsyncWebSocket",
     "Attempt",
     "Breaker",
     "Bulkhead",
@@ -45,6 +47,7 @@ __all__ = [
     "StreamClosed",
     "Success",
     "Timeouts",
+    "WebSocket",
     "deadline",
     "load_policies",
 ]

@@ -18,7 +18,7 @@ from resilient_client.wire.redirects import is_redirect, next_request
 from resilient_client.wire.requests import with_host
 
 if TYPE_CHECKING:
-    from resilient_client.exchange import Answer, Limits, RawHeaders, Url, Wire, WireRequest
+    from resilient_client.exchange import Answer, Limits, RawHeaders, Upgrade, Url, Wire, WireRequest
     from resilient_client.pipeline.attempt import Send
     from resilient_client.pipeline.call import Call
 
@@ -51,9 +51,24 @@ async def _deliver(
             answer, request = await _follow(wire, call, request, answer, limits, hops)
     except WireError as error:
         return Outcome.of_error(error)
+    if request.upgrade is not None:
+        return await _upgraded(call, request, request.upgrade, answer, limits)
     if call.streaming and expected(answer.status, call.expect):
         return await _opened(call, request, answer, limits)
     return await _read(call, request, answer)
+
+
+async def _upgraded(call: Call, request: WireRequest, upgrade: Upgrade, answer: Answer, limits: Limits) -> Outcome:
+    """Leave open the connection that changed protocols; an answer that is none of that is read as any other."""
+    if answer.switched is None:
+        outcome = await _read(call, request, answer)
+        if outcome.kind is None or outcome.kind is FailureKind.UNEXPECTED:
+            outcome.kind = FailureKind.UNEXPECTED
+            outcome.message = f"{_phrase(answer.status)} instead of a change to {upgrade.name}"
+        return outcome
+    outcome = Outcome(None, status=answer.status, headers=answer.headers, url=request.url, reused=answer.reused)
+    live = call.live = upgrade.open(outcome, answer, limits)
+    return replace(outcome, live=live)
 
 
 async def _opened(call: Call, request: WireRequest, answer: Answer, limits: Limits) -> Outcome:

@@ -39,12 +39,19 @@ class Http1Connection:
     multiplexed = False
 
     def __init__(
-        self, stream: Stream, network: Network, *, absolute: bytes = b"", extra: Sequence[tuple[bytes, bytes]] = ()
+        self,
+        stream: Stream,
+        network: Network,
+        *,
+        absolute: bytes = b"",
+        extra: Sequence[tuple[bytes, bytes]] = (),
+        to_switch: bool = False,
     ) -> None:
         self._stream = stream
         self._network = network
         self._absolute = absolute
         self._extra = list(extra)
+        self._to_switch = to_switch
         self._parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
         self._limits: Limits | None = None
         self._ended = False
@@ -139,6 +146,8 @@ class Http1Connection:
             if not isinstance(event, h11.InformationalResponse):
                 raise self._broken(None)
             if event.status_code == 101:
+                if self._to_switch:
+                    return event
                 raise self._error(FailureKind.PROTOCOL, "the server changed protocols without being asked")
 
     async def read(self) -> bytes:
@@ -210,6 +219,8 @@ class Http1Connection:
     def finish(self) -> bool:
         """Make ready for another exchange; False when this connection must not be used again."""
         parser = self._parser
+        if self._to_switch:  # its requests have fields that others must not
+            return False
         if parser.our_state is not h11.DONE or parser.their_state is not h11.DONE or parser.trailing_data[0]:
             return False
         parser.start_next_cycle()
@@ -229,6 +240,11 @@ class Http1Connection:
     def stream(self) -> Stream:
         """The stream below."""
         return self._stream
+
+    @property
+    def beyond(self) -> bytes:
+        """What came behind the answer, which is the beginning of the other protocol after a switch."""
+        return bytes(self._parser.trailing_data[0])
 
     def abort(self) -> None:
         """Close at once."""

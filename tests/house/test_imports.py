@@ -27,6 +27,7 @@ VALUES = {
     "routing",
     "rules",
     "state",
+    "still_open",
     "timeline",
 }
 FORBIDDEN_IN_PIPELINE = {"httpx", "httpcore", "h11", "h2", "asyncio", "socket", "ssl", "opentelemetry", "structlog"}
@@ -124,7 +125,7 @@ def test_nothing_but_telemetry_knows_opentelemetry_or_structlog():
 
 
 @pytest.mark.parametrize(
-    "heavy", ["pydantic", "msgspec", "rich", "typer", "trustme", "trio", "structlog", "opentelemetry", "watchfiles"]
+    "heavy", ["pydantic", "msgspec", "rich", "typer", "trustme", "trio", "structlog", "opentelemetry", "watchfiles", "wsproto"]
 )
 def test_importing_the_package_does_not_import(heavy):
     code = "import httpx, sys; before = set(sys.modules); import resilient_client; "
@@ -137,6 +138,7 @@ def test_public_names_are_pinned():
         *(
             "AsyncClient",
             "AsyncStream",
+            "AsyncWebSocket",
             "Attempt",
             "Breaker",
             "Bulkhead",
@@ -158,6 +160,7 @@ def test_public_names_are_pinned():
             "StreamClosed",
             "Success",
             "Timeouts",
+            "WebSocket",
             "deadline",
             "load_policies",
         ),

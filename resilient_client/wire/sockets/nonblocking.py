@@ -133,21 +133,34 @@ class AsyncioStream(asyncio.Protocol):
 
     async def send(self, data: bytes | memoryview, until: float) -> int:
         """Hand over what the kernel takes, or one small piece and wait until it took that."""
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            raise self._error if isinstance(self._error, OSError) else BrokenPipeError("the connection was closed")
+        transport = self._open()
         try:
             count = self._sock.send(data)
         except (BlockingIOError, InterruptedError):
             count = min(len(data), SLOW_PIECE)
             transport.write(data[:count])
         self.handed_over += count
+        await self.drain(until)
+        return count
+
+    def _open(self) -> asyncio.Transport:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            raise self._error if isinstance(self._error, OSError) else BrokenPipeError("the connection was closed")
+        return transport
+
+    def put(self, data: bytes) -> None:
+        """Give it to the transport, which keeps what does not fit."""
+        self._open().write(data)
+        self.handed_over += len(data)
+
+    async def drain(self, until: float) -> None:
+        """Wait until the kernel has all of it."""
         if self._full:
             self._writer = self._loop.create_future()
             await in_time(self._writer, until)
             if self._error is not None:
                 raise ConnectionResetError(str(self._error))
-        return count
 
     def abort(self) -> None:
         """Close at once; from another thread, as soon as the loop gets to it."""
