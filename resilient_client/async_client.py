@@ -84,9 +84,7 @@ class AsyncClient(BaseClient):
             yield opened(AsyncStream, call, await pipeline(call), self._backend.now)
 
     @asynccontextmanager
-    async def websocket(
-        self, url: str, **options: Unpack[SocketOptions]
-    ) -> AsyncIterator[AsyncWebSocket | Failure]:
+    async def websocket(self, url: str, **options: Unpack[SocketOptions]) -> AsyncIterator[AsyncWebSocket | Failure]:
         """Open a WebSocket: `async with client.websocket("/prices") as result:`, from a ws, wss, http or https URL.
 
         The handshake is one call: attempts, retries and deadline are those of a GET, and what fails is a `Failure`. Then

@@ -15,6 +15,7 @@ from resilient_client.errors import StreamClosed
 from resilient_client.exchange import AnswerBody, Outcome, WireError
 from resilient_client.still_open import Over, StillOpen
 
+
 class Unpacked(Protocol):
     """Turns pieces of a body as they come into pieces of what was sent; counts them against the cap."""
 

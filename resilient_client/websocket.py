@@ -1,5 +1,7 @@
 """What `client.websocket()` gives: an open socket, for threads and for tasks."""
 
+# ruff: noqa: ASYNC109 - one signature for both; unlike asyncio.timeout(), timeout= knows the backend's clock
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -153,7 +155,7 @@ class AsyncWebSocket(_Socket):
         """Send `value` as JSON text; it may be what `json=` of a verb may be."""
         await self._send(dump_json(value).decode())
 
-    async def receive(self, timeout: float | None = None) -> Message:  # noqa: ASYNC109 - asyncio.timeout() does as well
+    async def receive(self, timeout: float | None = None) -> Message:
         """Return the next message: str or bytes, as the server sent it.
 
         Raises `TimeoutError` when none came within `timeout` seconds, and the socket stays usable; None waits as long

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from resilient_client.testing.script import Step
+    from resilient_client.testing.talk import Conversation
 
 Fields = Iterable[tuple[str, str]]
 
@@ -98,6 +99,35 @@ def require_digest(realm: str = "test", nonce: str = "abc123", then: Step | None
             return welcome(request)
         challenge = f'Digest realm="{realm}", nonce="{nonce}", qop="auth", algorithm=SHA-256'
         return status(401, headers=[("WWW-Authenticate", challenge)])(request)
+
+    return play
+
+
+def websocket(
+    conversation: Conversation | None = None,
+    *,
+    subprotocol: str | None = None,
+    headers: Fields = (),
+    after: float = 0.0,
+) -> Step:
+    """Open a WebSocket and have a `conversation` on it, by default an echo; see `resilient_client.testing.talk`.
+
+    `headers` replace those of a good handshake that have the same name.
+    """
+    from resilient_client.testing import talk  # noqa: PLC0415 - needs the extra ws
+    from resilient_client.wire.websockets.handshake import accept_of  # noqa: PLC0415
+
+    def play(request: Received) -> Iterator[Move]:
+        accept = accept_of((request.headers.get("sec-websocket-key") or "").encode("latin-1")).decode()
+        good = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)]
+        if subprotocol is not None:
+            good.append(("Sec-WebSocket-Protocol", subprotocol))
+        own = {name.lower() for name, _ in headers}
+        yield Pause(after)
+        yield Head(101, (*(pair for pair in good if pair[0].lower() not in own), *headers))
+        opened = talk.Talk(subprotocol)
+        yield from (conversation or talk.echo)(opened)
+        yield from opened.close()
 
     return play
 

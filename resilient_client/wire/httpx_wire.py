@@ -136,7 +136,9 @@ class HttpxWire(ABC):
                 for name, value in hops.begins(following.method, parse_url(str(following.url))):
                     following.headers[name.decode("ascii")] = value.decode("latin-1")
                 answer = await self._hop(following, limits, first=answer is None)
-                shown = await self._shown(answer, following, whole=auth.requires_response_body and answer.switched is None)
+                shown = await self._shown(
+                    answer, following, whole=auth.requires_response_body and answer.switched is None
+                )
                 after = await self._after(flow, shown)
                 if after is None or not _can_be_sent(after):
                     return answer

@@ -125,7 +125,8 @@ def test_nothing_but_telemetry_knows_opentelemetry_or_structlog():
 
 
 @pytest.mark.parametrize(
-    "heavy", ["pydantic", "msgspec", "rich", "typer", "trustme", "trio", "structlog", "opentelemetry", "watchfiles", "wsproto"]
+    "heavy",
+    ["pydantic", "msgspec", "rich", "typer", "trustme", "trio", "structlog", "opentelemetry", "watchfiles", "wsproto"],
 )
 def test_importing_the_package_does_not_import(heavy):
     code = "import httpx, sys; before = set(sys.modules); import resilient_client; "

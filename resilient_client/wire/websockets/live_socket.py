@@ -86,19 +86,20 @@ class LiveSocket(StillOpen):
 
     # Receiving.
 
-    async def receive(self, timeout: float = inf) -> str | bytes | None:
+    async def receive(self, seconds: float = inf) -> str | bytes | None:
         """Return the next message, None when the socket was closed in order.
 
-        Raises `WireError` for what the network does, `TimeoutError` when nothing came within `timeout` seconds, and
+        Raises `WireError` for what the network does, `TimeoutError` when nothing came for so many seconds, and
         `StreamClosed` when this side let go of it. Only one may receive at a time.
         """
         self._check_here()
         with self._listening() as alone:
             if not alone:
                 raise RuntimeError("another thread or task receives from this WebSocket; let one receive for all")
-            if self.closed:
-                return self._after_the_end()
-            return await self._received(self._clock() + max(timeout, GLANCE))
+            if not self.closed:
+                return await self._received(self._clock() + max(seconds, GLANCE))
+        self._check_order()
+        return None
 
     @contextmanager
     def _listening(self) -> Iterator[bool]:
@@ -121,7 +122,8 @@ class LiveSocket(StillOpen):
                 self._say_goodbye(error.code)
             if self._over(self.ended_by(error)):
                 raise
-            return self._after_the_end()  # another task or thread let go of it while this one waited
+            self._check_order()  # another task or thread let go of it while this one waited
+            return None
         except (Exception, asyncio.CancelledError, GeneratorExit):
             raise  # whoever asks next goes on
         except BaseException:
@@ -181,7 +183,7 @@ class LiveSocket(StillOpen):
         self._in_order = True
         self._over(self._outcome)
 
-    def _after_the_end(self) -> None:
+    def _check_order(self) -> None:
         """Return when it was closed in order, and raise how else it ended."""
         if self._in_order:
             return
@@ -233,7 +235,7 @@ class LiveSocket(StillOpen):
     def _check_open(self) -> None:
         self._check_here()
         if self.closed:
-            self._after_the_end()
+            self._check_order()
             raise self._closing()
 
     def _closing(self) -> StreamClosed:

@@ -19,19 +19,19 @@ class Silence:
         self._paused = now
 
     def resume(self, now: float) -> None:
-        """Somebody waits again: what came meanwhile is still to be read, so that time does not count."""
+        """Go on counting; what came meanwhile is still to be read, so the time until now does not count."""
         self.due += now - self._paused
 
     def pause(self, now: float) -> None:
-        """Nobody waits any more."""
+        """Stop counting: nobody waits any more."""
         self._paused = now
 
     def broken(self, now: float) -> None:
-        """Something came."""
+        """Begin anew, since something came."""
         self.asked = False
         self.due = now + self._every
 
     def ask(self, now: float) -> None:
-        """A ping was sent."""
+        """Note that a ping was sent."""
         self.asked = True
         self.due = now + self.within
