@@ -87,7 +87,7 @@ class Client(BaseClient):
     def websocket(self, url: str, **options: Unpack[SocketOptions]) -> Iterator[WebSocket | Failure]:
         """Open a WebSocket: `with client.websocket("/prices") as result:`, from a ws, wss, http or https URL.
 
-        The handshake is one call: attempts, retries and deadline are those of a GET, and what fails is a `Failure`. Then
+        The handshake is one call, with attempts, retries and deadline of a GET; what fails is a `Failure`. Then
         there is a `WebSocket`. The permit is held and the circuit waits until the block ends. `SocketOptions` are the
         options. Raises `ConfigError` without the extra `ws`, and for a client with a transport or wire of its own.
         """

@@ -62,8 +62,9 @@ class ClientClosed(ResilientClientError, RuntimeError):
 
 
 class StreamClosed(ResilientClientError, RuntimeError):
-    """A body of `client.stream()` was read a second time, after its block, or in a forked child; or a WebSocket was used
-    that is closed.
+    """A body of `client.stream()` was read a second time, after its block, or in a forked child.
+
+    Or a WebSocket was used that is closed, or that belongs to another process or event loop.
     """
 
 

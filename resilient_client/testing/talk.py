@@ -43,7 +43,7 @@ class Talk:
 
     def say(self, message: str | bytes, *, fragments: int = 1) -> Iterator[Move]:
         """Send a message, in so many frames."""
-        kind: type[Message[Any]] = TextMessage if isinstance(message, str) else BytesMessage
+        kind: Any = TextMessage if isinstance(message, str) else BytesMessage
         size = -(-len(message) // fragments)
         for number in range(fragments):
             part, last = message[number * size : (number + 1) * size], number == fragments - 1
