@@ -10,6 +10,7 @@ import json as jsonlib
 import random
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from email.utils import format_datetime
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -126,7 +127,8 @@ def websocket(
         yield Pause(after)
         yield Head(101, (*(pair for pair in good if pair[0].lower() not in own), *headers))
         opened = talk.Talk(subprotocol)
-        yield from (conversation or talk.echo)(opened)
+        with suppress(talk.Over):
+            yield from (conversation or talk.echo)(opened)
         yield from opened.close()
 
     return play

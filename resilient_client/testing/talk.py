@@ -24,10 +24,15 @@ Conversation: TypeAlias = "Callable[[Talk], Iterator[Move]]"
 """What the far side does once a socket is open; when it ends, the socket is closed with 1000."""
 
 
+class Over(Exception):
+    """The socket is closed: ends a conversation that wants to go on."""
+
+
 class Talk:
     """One open socket, as its far side uses it: `yield from talk.say("hello")`.
 
-    Pings are answered and a Close is agreed to whenever it hears or waits, and only then. `pongs` counts the pings of
+    Pings are answered and a Close is agreed to whenever it hears or waits, and only then. After that the conversation
+    ends by itself as soon as it says something or waits. `pongs` counts the pings of
     ours that were answered; `closed_with` is the code that the client closed it with, None until it did.
     """
 
@@ -43,6 +48,7 @@ class Talk:
 
     def say(self, message: str | bytes, *, fragments: int = 1) -> Iterator[Move]:
         """Send a message, in so many frames."""
+        self._check()
         kind: Any = TextMessage if isinstance(message, str) else BytesMessage
         size = -(-len(message) // fragments)
         for number in range(fragments):
@@ -59,7 +65,8 @@ class Talk:
     def wait(self, seconds: float) -> Iterator[Move]:
         """Say nothing for `seconds`; messages that come meanwhile are kept for `hear`."""
         hear = Hear(seconds)
-        while not self.over:
+        while True:
+            self._check()
             yield hear
             yield from self._take(hear.data)
             if not hear.data:
@@ -68,6 +75,7 @@ class Talk:
 
     def ping(self) -> Iterator[Move]:
         """Send a ping."""
+        self._check()
         yield Raw(self._connection.send(Ping(b"?")))
 
     def close(self, code: int = 1000, reason: str = "") -> Iterator[Move]:
@@ -77,6 +85,10 @@ class Talk:
             while not self.over and (yield from self._more(inf)):
                 pass
         yield Close()
+
+    def _check(self) -> None:
+        if self.over:
+            raise Over
 
     def _more(self, seconds: float) -> Generator[Move, None, bool]:
         hear = Hear(seconds)
