@@ -120,7 +120,8 @@ class Http1Side:
         with contextlib.suppress(TimeoutError):
             async with limit:
                 hear.data = await self._channel.receive()
-        hear.gone = not hear.data and not limit.expired()
+        if not hear.data and not limit.expired():
+            await asyncio.sleep(0)  # the client left, which cancels this task
         hear.left = max(0.0, hear.seconds - (time.monotonic() - began))
 
     async def _break_off(self, exchange: Exchange, answer: Http1Answer, move: Close | Reset | GoAway) -> None:

@@ -77,14 +77,12 @@ class GoAway:
 class Hear:
     """After a change of protocols (101): wait for what the client says, at most `seconds`.
 
-    It is filled in: `data` is what came, empty when nothing did or the client is `gone`; `left` is what is left of the
-    seconds.
+    It is filled in: `data` is what came, empty when nothing did; `left` is what is left of the seconds.
     """
 
     seconds: float
     data: bytes = b""
     left: float = 0.0
-    gone: bool = False
 
 
 Move: TypeAlias = Pause | Head | Data | Raw | End | Close | Reset | GoAway | Hear

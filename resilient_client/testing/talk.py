@@ -94,7 +94,6 @@ class Talk:
         hear = Hear(seconds)
         yield hear
         yield from self._take(hear.data)
-        self.over = self.over or hear.gone
         return bool(hear.data)
 
     def _take(self, data: bytes) -> Iterator[Move]:

@@ -9,6 +9,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from contextlib import suppress
 from math import inf
 from typing import Any, Final, TypeVar
 
@@ -150,8 +151,13 @@ class AsyncioStream(asyncio.Protocol):
         return transport
 
     def put(self, data: bytes) -> None:
-        """Give it to the transport, which keeps what does not fit."""
-        self._open().write(data)
+        """Hand over what fits, and give the rest to the transport. A broken connection can still be read."""
+        transport, count = self._open(), 0
+        if not self._full:
+            with suppress(BlockingIOError, InterruptedError):
+                count = self._sock.send(data)
+        if count < len(data):
+            transport.write(data[count:])
         self.handed_over += len(data)
 
     async def drain(self, until: float) -> None:
