@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from raw_far_side import far_side, text
+from wsproto.connection import SERVER, Connection
 
 from resilient_client import AsyncClient, CallFailed, Client, FailureKind, Policy, StreamClosed, Timeouts
 from resilient_client.events import CallCancelled, CallSucceeded, ExchangeEnded
@@ -130,6 +131,7 @@ def test_a_receive_that_is_cancelled_loses_no_byte():
                         heard.append(await socket.receive())
                 except TimeoutError:
                     cancelled += 1
+            socket.live.close()  # the far side says no goodbye
         assert cancelled > 10
         return heard
 
@@ -139,20 +141,34 @@ def test_a_receive_that_is_cancelled_loses_no_byte():
 
 def test_a_send_that_is_cancelled_half_way_goes_out_whole():
     """The next message must not be taken for the rest of it."""
-    with FaultServer() as server:
-        server.on("/", steps.websocket())
+    go_on = threading.Event()
 
-        async def main():
-            async with AsyncClient("a", base_url=server.url) as client, client.websocket("/") as socket:
-                big = "x" * (1 << 23)
-                task = asyncio.ensure_future(awaited(CancelledAt(socket.send(big), 1)))
-                await asyncio.wait([task])
-                assert task.cancelled()
-                await socket.send("after")
-                assert await socket.receive() == big
-                return await socket.receive()
+    def behave(sock):
+        go_on.wait(20)
+        reading, sizes, parts = Connection(SERVER), [], []
+        while len(sizes) < 2:
+            reading.receive_data(sock.recv(1 << 16))
+            for event in reading.events():
+                parts.append(len(event.data))
+                if event.message_finished:
+                    sizes.append(sum(parts))
+                    parts.clear()
+        sock.sendall(text(str(sizes)))
 
-        assert asyncio.run(main()) == "after"
+    async def main(url):
+        async with AsyncClient("a") as client, client.websocket(url) as socket:
+            sending = CancelledAt(socket.send("x" * (1 << 24)), 5)
+            task = asyncio.ensure_future(awaited(sending))
+            await asyncio.wait([task])
+            assert task.cancelled()
+            go_on.set()
+            await socket.send("after")
+            heard = await socket.receive()
+            socket.live.close()  # the far side says no goodbye
+            return heard
+
+    with far_side(behave) as url:
+        assert asyncio.run(main(url)) == str([1 << 24, 5])
 
 
 def test_a_sender_that_is_cancelled_while_others_send_takes_nobodys_turn():
@@ -168,6 +184,7 @@ def test_a_sender_that_is_cancelled_while_others_send_takes_nobodys_turn():
             go_on.set()
             await asyncio.wait_for(stuck, 20)
             await asyncio.wait_for(waiting[2], 20)
+            socket.live.close()  # the far side says no goodbye
 
     def behave(sock):
         go_on.wait(20)

@@ -102,6 +102,7 @@ def test_a_pong_does_not_wait_for_a_message_that_does_not_fit():
         assert socket.receive(timeout=20) == "reading"
         sender.join(30)
         assert not sender.is_alive()
+        socket.live.close()  # the far side says no goodbye
 
 
 def test_a_server_that_takes_nothing_is_a_write_timeout():

@@ -1,4 +1,4 @@
-"""Ways to a WebSocket: TLS, proxies, unix sockets, clients of HTTP/2, servers that somebody else wrote; what is told."""
+"""Ways to a WebSocket: TLS, proxies, unix sockets, clients of HTTP/2, other people's servers; and what is told."""
 
 import asyncio
 import contextlib
