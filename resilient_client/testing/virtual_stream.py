@@ -180,7 +180,11 @@ class VirtualStream:
             self._seen = None
 
     def abort(self) -> None:
-        """Have the client leave."""
+        """Have the client leave; the far side of a socket still hears its last words."""
+        if self._hear is not None and self._said and not self._ended:
+            self._heard(self._hear)
+            while self._goes_on:
+                self._make(next(self._moves or iter(()), None))
         self._leave(by_client=True)
         self._ended = True
         self._wake()

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,6 +11,7 @@ from raw_far_side import far_side, text
 from resilient_client import AsyncClient, Bulkhead, CallFailed, Client, FailureKind, Policy, StreamClosed, Timeouts
 from resilient_client.testing import FaultServer, steps
 from resilient_client.testing.script import Close, Raw, Reset
+from resilient_client.wire.sockets.tls import TlsStream
 
 TLS = pytest.mark.parametrize("tls", [None, "valid"], ids=["ws", "wss"])
 
@@ -80,6 +82,34 @@ def test_one_sends_more_than_fits_while_another_receives_as_much(fault_server_fa
         assert socket.receive() == "all of it"
         sender.join(30)
         assert not sender.is_alive()
+
+
+def test_no_two_threads_are_in_openssl_at_once(fault_server_factory, monkeypatch):
+    server = fault_server_factory(tls="valid")
+    server.on("/", steps.websocket())
+    inside = threading.Lock()
+    collisions = []
+
+    def alone(method):
+        def checked(*args):
+            if not inside.acquire(blocking=False):
+                collisions.append(method)
+                return method(*args)
+            try:
+                time.sleep(0.0002)  # long enough to be met by somebody
+                return method(*args)
+            finally:
+                inside.release()
+
+        return checked
+
+    for name in ("encrypted", "decrypted"):
+        monkeypatch.setattr(TlsStream, name, alone(getattr(TlsStream, name)))
+    with Client("a", **options(server, "valid")) as client, client.websocket("/") as socket:
+        with ThreadPoolExecutor(2) as pool:
+            pool.submit(lambda: [socket.send("x" * 1000) for _ in range(100)])
+            pool.submit(lambda: [socket.receive() for _ in range(100)]).result(30)
+    assert not collisions
 
 
 def test_a_pong_does_not_wait_for_a_message_that_does_not_fit():
@@ -189,8 +219,7 @@ def test_a_thread_that_leaves_ends_the_one_that_receives(fault_server_factory, t
         with client.websocket("/") as socket:
             receiving = pool.submit(lambda: list(socket))
             socket.send("one")
-            while not socket.live._reader.locked():
-                pass
+            time.sleep(0.05)  # until it sleeps in the kernel
         assert receiving.result(10) in ([], ["one"])
         assert client.state().permits_in_use == 0
     assert not server.journal.requests[0].aborted
@@ -201,8 +230,7 @@ def test_a_thread_that_leaves_with_an_exception_wakes_the_one_that_receives(faul
     with Client("a", base_url=fault_server.url) as client, ThreadPoolExecutor(1) as pool:
         with pytest.raises(LookupError), client.websocket("/", ping_every=None) as socket:
             receiving = pool.submit(socket.receive)
-            while not socket.live._reader.locked():
-                pass
+            time.sleep(0.05)  # until it sleeps in the kernel
             raise LookupError
         with pytest.raises(StreamClosed, match="let go of"):
             receiving.result(10)

@@ -319,6 +319,7 @@ def test_a_flow_that_leaves_wakes_the_one_that_receives():
         async with client.websocket("/", ping_every=None) as socket:
             flow = world.spawn(collect(socket))
             await world.sleep(1)
+        assert world.now == 1  # the one who receives saw the server agree, and told the one who leaves
         return await flow
 
     async def collect(socket):

@@ -23,7 +23,7 @@ from resilient_client.events import (
     ExchangeStarted,
 )
 from resilient_client.testing import FaultServer, steps
-from resilient_client.testing.script import Reset
+from resilient_client.testing.script import Close, Pause, Reset
 
 
 def blocking(url, **options):
@@ -67,6 +67,27 @@ def test_a_certificate_that_is_no_good_is_a_tls_failure(echoed, tls):
     with serving(tls=tls) as server:
         assert echoed(f"wss://localhost:{server.port}/", verify=server.client_context()).kind is FailureKind.TLS
         server.journal.assert_requests(0)
+
+
+@pytest.mark.parametrize("end", [Close(), Close(notify=False), Reset()], ids=["goodbye of TLS", "cut", "reset"])
+@pytest.mark.parametrize("last", ["", "a last word"])
+def test_an_end_of_tls_is_no_close_of_the_socket(echoed, end, last):
+    def conversation(talk):
+        assert (yield from talk.hear()) == "hello"
+        if last:
+            yield from talk.say(last)
+            yield Pause(0)
+        yield end
+
+    with FaultServer(tls="valid") as server:
+        server.on("/", steps.websocket(conversation))
+        try:
+            assert echoed(f"wss://localhost:{server.port}/", verify=server.client_context()) == last
+        except CallFailed as problem:
+            assert problem.failure.kind is FailureKind.TRUNCATED
+            assert not last or isinstance(end, Reset) or not getattr(end, "notify", False)
+        else:
+            assert last
 
 
 def test_a_client_certificate_is_shown(echoed):

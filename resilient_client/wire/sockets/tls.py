@@ -98,16 +98,16 @@ class TlsStream:
             self._incoming.write(data)
         pieces: list[bytes] = []
         try:
-            while True:
-                pieces.append(self._object.read(READ_SIZE))
+            while piece := self._object.read(READ_SIZE):
+                pieces.append(piece)
         except ssl.SSLWantReadError:
             return b"".join(pieces)
-        except ssl.SSLError as problem:
-            if pieces:
-                return b"".join(pieces)  # the next reading tells the same once more
-            if isinstance(problem, ssl.SSLZeroReturnError):
-                return None
-            raise
+        except ssl.SSLZeroReturnError:
+            pass
+        except ssl.SSLError:
+            if not pieces:  # else the next reading tells the same once more
+                raise
+        return b"".join(pieces) or None
 
     async def _fill(self, until: float) -> None:
         data = await self._inner.receive(until)
