@@ -18,10 +18,12 @@ from resilient_client.result import Attempt, Failure, FailureKind, Result, StopR
 from resilient_client.state import BulkheadState, CircuitState, ClientState
 from resilient_client.streams import AsyncStream, Stream
 from resilient_client.transfers.downloaded import Downloaded
+from resilient_client.websocket import AsyncWebSocket, WebSocket
 
 __all__ = [
     "AsyncClient",
     "AsyncStream",
+    "AsyncWebSocket",
     "Attempt",
     "Breaker",
     "Bulkhead",
@@ -49,6 +51,7 @@ __all__ = [
     "StreamClosed",
     "Success",
     "Timeouts",
+    "WebSocket",
     "deadline",
     "load_policies",
 ]

@@ -13,10 +13,13 @@ from resilient_client.base_client import BaseClient
 from resilient_client.call_options import CallOptions
 from resilient_client.gathering import Request
 from resilient_client.live import closing_live
+from resilient_client.opened import opened
 from resilient_client.result import Failure, Result, T
-from resilient_client.streams import AsyncStream, opened
+from resilient_client.socket_options import SocketOptions
+from resilient_client.streams import AsyncStream
 from resilient_client.transfers.downloaded import Downloaded
 from resilient_client.transfers.wanted import Progress, Wanted
+from resilient_client.websocket import AsyncWebSocket
 
 
 class AsyncClient(BaseClient):
@@ -112,6 +115,21 @@ class AsyncClient(BaseClient):
         """
         wanted = Wanted.checked(path, digest=digest, progress=progress, overwrite=overwrite)
         return await self._download(url, wanted, options)
+
+    @asynccontextmanager
+    async def websocket(self, url: str, **options: Unpack[SocketOptions]) -> AsyncIterator[AsyncWebSocket | Failure]:
+        """Open a WebSocket: `async with client.websocket("/prices") as result:`, from a ws, wss, http or https URL.
+
+        The handshake is one call, with attempts, retries and deadline of a GET; what fails is a `Failure`. Then
+        there is an `AsyncWebSocket`. The permit is held and the circuit waits until the block ends. `SocketOptions` are
+        the options. Raises `ConfigError` without the extra `ws`, and for a client with a transport or wire of its own.
+        """
+        call, pipeline = self._socket_call(url, options)
+        with closing_live(call):
+            result = opened(AsyncWebSocket, call, await pipeline(call), self._backend.now)
+            yield result
+            if result:
+                await result.close()
 
     async def close(self) -> None:
         """Close the client's connections; later calls raise `ClientClosed`. Calls under way are not interrupted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from math import inf
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias, cast
 
 from resilient_client import decoding
 from resilient_client.backends import Backend, run_sync
@@ -29,6 +29,7 @@ from resilient_client.policy import Policy
 from resilient_client.redact import redact_url
 from resilient_client.result import Result, T
 from resilient_client.settings import Settings
+from resilient_client.socket_options import SocketOptions, SocketSettings
 from resilient_client.state import BulkheadState, ClientState
 from resilient_client.telemetry import Audience, HttpSpans
 from resilient_client.transfers.download import downloading
@@ -45,7 +46,7 @@ from resilient_client.wire.requests import (
     idempotency_key_of,
 )
 from resilient_client.wire.tls_settings import Cert, Verify
-from resilient_client.wire.urls import parse_url
+from resilient_client.wire.urls import as_http, parse_url
 
 AT_ONCE: Final = 100
 """Calls that a client without a bulkhead has under way for `submit` and `gather`."""
@@ -256,6 +257,23 @@ class BaseClient:
         call, pipeline = self._call("GET", url, None, options)
         with downloading(call, wanted, self._backend):
             return await pipeline(call)
+
+    def _socket_call(self, url: str, options: SocketOptions) -> tuple[Call, Pipeline]:
+        """Return the call that asks for a WebSocket, and its pipeline."""
+        settings, of_the_handshake = SocketSettings.taken_from(options)
+        if not getattr(self._wire, "upgrades", False):
+            raise ConfigError(
+                f"websocket(): the client {self.name!r} has a transport or a wire that is not ours, and those give no "
+                f"connection away; make another client for WebSockets, without transport= and wire="
+            )
+        try:
+            from resilient_client.wire.websockets.upgrade import ask_for_websocket  # noqa: PLC0415 - needs the extra ws
+        except ImportError:
+            raise ConfigError("websocket(): needs wsproto; install resilient-client[ws]") from None
+        url = as_http(url) if isinstance(url, str) else url
+        call, pipeline = self._call("GET", url, None, cast("CallOptions", of_the_handshake))
+        ask_for_websocket(call, settings, self._backend)
+        return call, pipeline
 
     # For operators.
 

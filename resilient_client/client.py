@@ -15,10 +15,13 @@ from resilient_client.base_client import BaseClient
 from resilient_client.call_options import CallOptions
 from resilient_client.gathering import Request
 from resilient_client.live import closing_live
+from resilient_client.opened import opened
 from resilient_client.result import Failure, Result, T
-from resilient_client.streams import Stream, opened
+from resilient_client.socket_options import SocketOptions
+from resilient_client.streams import Stream
 from resilient_client.transfers.downloaded import Downloaded
 from resilient_client.transfers.wanted import Progress, Wanted
+from resilient_client.websocket import WebSocket
 
 
 class Client(BaseClient):
@@ -84,6 +87,22 @@ class Client(BaseClient):
         run = self._backend.run
         with closing_live(call):
             yield opened(Stream, call, run(pipeline(call)), self._backend.now, run=run)
+
+    @contextmanager
+    def websocket(self, url: str, **options: Unpack[SocketOptions]) -> Iterator[WebSocket | Failure]:
+        """Open a WebSocket: `with client.websocket("/prices") as result:`, from a ws, wss, http or https URL.
+
+        The handshake is one call, with attempts, retries and deadline of a GET; what fails is a `Failure`. Then
+        there is a `WebSocket`. The permit is held and the circuit waits until the block ends. `SocketOptions` are the
+        options. Raises `ConfigError` without the extra `ws`, and for a client with a transport or wire of its own.
+        """
+        call, pipeline = self._socket_call(url, options)
+        run = self._backend.run
+        with closing_live(call):
+            result = opened(WebSocket, call, run(pipeline(call)), self._backend.now, run=run)
+            yield result
+            if result:
+                result.close()
 
     def download(
         self,

@@ -5,7 +5,7 @@
     ResilientClientError            everything below, for one `except`
     ├── ConfigError (ValueError)    an option is wrong: says which, what was given, what is allowed
     ├── ClientClosed (RuntimeError) a call on a client after `close()`
-    ├── StreamClosed (RuntimeError) a body read twice, or after its block
+    ├── StreamClosed (RuntimeError) a body read twice or after its block, a closed WebSocket
     └── CallFailed                  what `failure.unwrap()` raises; carries the `Failure`
 
 Anything the network, a server or a policy does is a `Failure`, not an exception. A wrong type is a
@@ -62,7 +62,10 @@ class ClientClosed(ResilientClientError, RuntimeError):
 
 
 class StreamClosed(ResilientClientError, RuntimeError):
-    """A body of `client.stream()` was read a second time, after its block, or in a forked child."""
+    """A body of `client.stream()` was read a second time, after its block, or in a forked child.
+
+    Or a WebSocket was used that is closed, or that belongs to another process or event loop.
+    """
 
 
 class CallFailed(ResilientClientError):

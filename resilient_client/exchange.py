@@ -13,7 +13,7 @@ from resilient_client.result import FailureKind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from resilient_client.live import LiveBody
+    from resilient_client.still_open import StillOpen
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -64,15 +64,44 @@ class Body(Protocol):
         ...
 
 
+class Handshake(Protocol):
+    """The wish to change protocols, on one connection."""
+
+    fields: RawHeaders
+    """What to send with the request."""
+
+    def check(self, headers: RawHeaders) -> None:
+        """Raise `WireError` unless `headers`, those of a 101, grant exactly what was asked for."""
+        ...
+
+
+class Upgrade(Protocol):
+    """Another protocol, which a request asks its connection to change to."""
+
+    name: str
+
+    def handshake(self) -> Handshake:
+        """Return a new handshake; each connection has its own."""
+        ...
+
+    def open(self, outcome: Outcome, answer: Answer, limits: Limits) -> StillOpen:
+        """Return what is open from now on, for an `answer` whose connection was `switched`."""
+        ...
+
+
 @dataclass(slots=True)
 class WireRequest:
-    """One request as a wire sends it. `auth` is opaque here: only the wire that understands it looks inside."""
+    """One request as a wire sends it. `auth` is opaque here: only the wire that understands it looks inside.
+
+    `upgrade`: it goes over a connection of its own, and asks to change protocols there.
+    """
 
     method: str
     url: Url
     headers: RawHeaders = field(repr=False)
     body: Body = field(repr=False)
     auth: Any = field(default=None, repr=False)
+    upgrade: Upgrade | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -166,6 +195,8 @@ class Answer:
     http_version: str = "HTTP/1.1"
     peer: Callable[[], tuple[str, int] | None] | None = None
     """Asks for the address at the other end; not called when nobody wants to know."""
+    switched: Any = None
+    """The connection, when it changed protocols; opaque here: the `Upgrade` that was asked for looks inside."""
 
 
 class Hops(Protocol):
@@ -185,8 +216,8 @@ class Wire(Protocol):
 
     Other wires implement this and nothing else. A wire must honour every limit, must leave nothing behind when it is
     interrupted at any point, and gives a connection back only when an answer was read to its end. One that keeps
-    `Limits.public_only`, for each connection that carries the request, has a true attribute `judges_addresses`; others
-    are not given such requests.
+    `Limits.public_only`, for each connection that carries the request, has a true attribute `judges_addresses`, and one
+    that keeps `WireRequest.upgrade` has a true attribute `upgrades`; others are not given such requests.
     """
 
     async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:
@@ -203,8 +234,9 @@ class Outcome:
     """How one attempt ended. `kind` is None for an answer that was expected.
 
     `cut_short`: the call's deadline took a good part of the attempt's time. `shut_for`: for so many seconds a policy
-    below will let nothing through, so that waiting less is of no use. `live`: the body that is still to be read.
-    `value`: what a sink made of the body. `begun`: when its first bytes came, for a body that may take its time.
+    below will let nothing through, so that waiting less is of no use. `live`: the body that is still to be read, or the
+    connection that changed protocols. `value`: what a sink made of the body. `begun`: when its first bytes came, for a
+    body that may take its time.
     """
 
     kind: FailureKind | None
@@ -221,7 +253,7 @@ class Outcome:
     retry_after: float | None = None
     shut_for: float = 0.0
     cause: BaseException | None = field(default=None, repr=False)
-    live: LiveBody | None = field(default=None, repr=False)
+    live: StillOpen | None = field(default=None, repr=False)
     value: Any = field(default=None, repr=False)
     begun: float | None = None
 

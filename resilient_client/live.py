@@ -7,17 +7,13 @@ end, has gone, or could not go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from resilient_client.errors import StreamClosed
 from resilient_client.exchange import AnswerBody, Outcome, WireError
-from resilient_client.forking import generation
-
-Over: TypeAlias = Callable[["Outcome | None"], object]
-"""Told how an attempt ended; None when its caller was cancelled or interrupted."""
+from resilient_client.still_open import Over, StillOpen
 
 
 class Unpacked(Protocol):
@@ -32,32 +28,21 @@ class Unpacked(Protocol):
         ...
 
 
-class LiveBody:
-    """The open body of one answer. Reading it to its end, `close` and every error close it, once.
-
-    `outcome` is how its attempt ended if nothing goes wrong any more; `ended` is how it did, once it is closed.
-    """
+class LiveBody(StillOpen):
+    """The open body of one answer. Reading it to its end, `close` and every error close it, once."""
 
     def __init__(self, outcome: Outcome, body: AnswerBody, unpacked: Unpacked) -> None:
-        self._outcome = outcome
+        super().__init__(outcome)
         self._body = body
         self._unpacked = unpacked
         self._ready: Iterator[bytes] = iter(())
         self._first: bytes | None = None
-        self._then: list[Over] = []
-        self._generation = generation()
         self._taken = False
         self._whole = False
-        self.closed = False
-        self.ended: Outcome | None = None
 
     async def begin(self) -> None:
         """Wait for the first bytes, so that an answer without any is still an attempt that can be repeated."""
         self._first = await self.next()
-
-    def on_close(self, then: Over) -> None:
-        """Have `then` told when it is over; in the order of asking, which is from the inside out."""
-        self._then.append(then)
 
     def take(self) -> None:
         """Give it to its one reader; raises `StreamClosed` when it has one: each would get holes."""
@@ -67,17 +52,17 @@ class LiveBody:
 
     async def next(self) -> bytes:
         """Return the next bytes, empty at the end; raises `WireError`, and `StreamClosed` when it was let go of."""
-        if self._generation != generation():
+        if self.of_the_parent:
             raise StreamClosed("the body belongs to the process that this one was forked from")
+        if self.closed:
+            return self._after_the_end()
         first, self._first = self._first, None
         if first is not None:
             return first
-        if self.closed:
-            return self._after_the_end()
         try:
             return await self._next()
         except WireError as error:
-            if self._over(self._ended_by(error)):
+            if self._over(self.ended_by(error)):
                 raise
             return self._after_the_end()  # another task or thread closed it while this one waited for bytes
         except BaseException:
@@ -88,11 +73,6 @@ class LiveBody:
         if self._whole:
             return b""
         raise StreamClosed("the body was let go of before its end; read it inside the `with` of its stream")
-
-    def _ended_by(self, error: WireError) -> Outcome:
-        """Return how the attempt ended. A deadline says nothing of the server: it was sending, at its reader's pace."""
-        cause = error.__cause__ or error
-        return replace(self._outcome, kind=error.kind, message=error.message, cause=cause, cut_short=True)
 
     async def _next(self) -> bytes:
         while True:
@@ -107,41 +87,18 @@ class LiveBody:
                 return b""
             self._ready = self._unpacked.pieces(data)
 
-    def close(self, *, interrupted: bool = False) -> None:
-        """Let go of the rest: its reader has seen enough, or was interrupted. Never waits; harmless when it is over."""
-        self._over(None if interrupted else self._outcome)
-
-    def _over(self, outcome: Outcome | None) -> bool:
-        """Close it, and return whether it was open until now."""
-        was_open = not self.closed
-        if was_open:
-            self.closed, self.ended, self._first = True, outcome, None
-        if self._generation != generation():
-            self._then.clear()  # they are the parent's to tell
-        try:
-            self._body.abort()  # harmless after the end
-        finally:
-            self._tell()
-        return was_open
-
-    def _tell(self) -> None:
-        """Tell all of them, also when an interrupt comes in the middle."""
-        try:
-            while self._then:
-                self._then.pop(0)(self.ended)
-        finally:
-            if self._then:
-                self._tell()
+    def _let_go(self) -> None:
+        self._body.abort()  # harmless after the end
 
 
 class Opener(Protocol):
-    """What may open a body on its way."""
+    """What may open a body or a connection on its way."""
 
-    live: LiveBody | None
+    live: StillOpen | None
 
 
 class closing_live:  # noqa: N801 - reads as the context manager that it is
-    """Let go of the body that `opener` opened when the block ends, however it ends.
+    """Let go of what `opener` opened when the block ends, however it ends.
 
     The block begins before there is one, so that an interrupt finds no moment at which nobody would.
     """
@@ -155,7 +112,7 @@ class closing_live:  # noqa: N801 - reads as the context manager that it is
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the body; a generator that is closed while it reads has seen enough, and is not interrupted."""
+        """Close it; a generator that is closed while it reads has seen enough, and is not interrupted."""
         live = self._opener.live
         if live is not None:
             interrupted = kind is not None and not issubclass(kind, (Exception, GeneratorExit))

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from resilient_client.errors import CallFailed
 from resilient_client.exchange import WireError
 from resilient_client.lines import Events, Lines, Pieces, ServerSentEvent, Stage, Text
 from resilient_client.live import LiveBody
-from resilient_client.pipeline.call import Call, result_of
-from resilient_client.redact import redact_url
-from resilient_client.result import Failure, Result, Success
+from resilient_client.opened import Opened
 
 T = TypeVar("T")
 
-Failed: TypeAlias = Callable[[], Failure]
-"""Makes the failure of a body that could not be read to its end."""
-
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _Open(Success[None]):
+class _Open(Opened):
     """A success whose `content` stays empty: its body is read with one of the `iter_` methods, once."""
 
     live: LiveBody | None = field(default=None, repr=False, compare=False)
-    failed: Failed | None = field(default=None, repr=False, compare=False)
 
     async def _next(self) -> bytes:
         """Return the next piece, empty at the end; raises `CallFailed` for whatever the network does."""
@@ -33,9 +27,9 @@ class _Open(Success[None]):
             return b""
         try:
             return await self.live.next()
-        except WireError:
+        except WireError as error:
             assert self.failed is not None  # noqa: S101 - given together with the body
-            failure = self.failed()
+            failure = self.failed(self.live.ended or self.live.ended_by(error))
         raise CallFailed(failure) from failure.cause
 
     def _take(self, stage: Stage[T]) -> Stage[T]:
@@ -45,10 +39,6 @@ class _Open(Success[None]):
 
     def _content_type(self) -> str | None:
         return self.headers.get("content-type")
-
-    def __repr__(self) -> str:
-        answer = f"{self.status} {self.method} {redact_url(self.url)}"
-        return f"{type(self).__name__}({answer}, {len(self.attempts)} attempt(s))"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -112,25 +102,3 @@ class AsyncStream(_Open):
                 yield thing
         for thing in stage.end():
             yield thing
-
-
-S = TypeVar("S", Stream, AsyncStream)
-
-OF_AN_ANSWER: Final = ("status", "headers", "content", "url", "elapsed", "attempts", "method")
-
-
-def opened(kind: type[S], call: Call, result: Result[Any], clock: Callable[[], float], **more: Any) -> S | Failure:
-    """Return the answer of a streaming call as what its open body is read through; a failure as it is."""
-    if not result:
-        return result
-    live = call.live
-
-    def failed() -> Failure:
-        assert live is not None  # noqa: S101 - only a body that is there can fail,
-        assert live.ended is not None  # noqa: S101 - it has,
-        failure = result_of(call, live.ended, clock())
-        assert not failure  # noqa: S101 - and that is no success
-        return failure
-
-    given: dict[str, Any] = {name: getattr(result, name) for name in OF_AN_ANSWER}
-    return kind(**given, live=live, failed=failed, **more)

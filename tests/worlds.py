@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from resilient_client import AsyncClient, CallFailed, Client, Failure, Result
+from resilient_client.backends import run_sync
 from resilient_client.testing import FaultServer, VirtualWorld
 
 
@@ -51,6 +52,37 @@ async def _streamed_async(block: Any, how: str, upto: int | None) -> Streamed:
     return streamed
 
 
+class Awaited:
+    """A blocking WebSocket, used as an asynchronous one is."""
+
+    def __init__(self, socket: Any) -> None:
+        self.socket = socket
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.socket, name)
+        if not callable(value):
+            return value
+
+        async def call(*args: Any, **options: Any) -> Any:
+            return value(*args, **options)
+
+        return call
+
+    async def __aiter__(self) -> Any:
+        for message in self.socket:
+            yield message
+
+
+async def _used(block: Any, use: Any) -> Any:
+    async with block as result:
+        return await use(result) if result else result
+
+
+def _used_blocking(block: Any, use: Any) -> Any:
+    with block as result:
+        return run_sync(use(Awaited(result))) if result else result
+
+
 class Caller:
     """A client of some world, called the same way in all of them."""
 
@@ -80,6 +112,12 @@ class Caller:
 
     def download(self, url: str, path: Any, **options: Any) -> Result[Any]:
         return self.world.finish(self.client.download(url, path, **options))
+
+    def socket(self, url: str, use: Any, **options: Any) -> Any:
+        """Open a WebSocket and return what `await use(socket)` gives inside its block, or the `Failure`."""
+        if isinstance(self.client, AsyncClient):
+            return self.world.finish(_used(self.client.websocket(url, **options), use))
+        return _used_blocking(self.client.websocket(url, **options), use)
 
     def many(self, count: int, url: str, **options: Any) -> list[Result[Any]]:
         """Make `count` calls at once."""

@@ -53,7 +53,7 @@ def with_deadline_header(request: WireRequest, name: str | None, left: float) ->
     field = name.encode("ascii")
     others = [pair for pair in request.headers if pair[0].lower() != field.lower()]
     headers = [*others, (field, b"%d" % max(0, int(left * 1000)))]
-    return WireRequest(request.method, request.url, headers, request.body, request.auth)
+    return WireRequest(request.method, request.url, headers, request.body, request.auth, request.upgrade)
 
 
 def attempt_layer(send: Send, clock: Callable[[], float]) -> Handler:

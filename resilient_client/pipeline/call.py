@@ -15,9 +15,9 @@ from resilient_client.result import Attempt, Failure, Result, StopReason, Succes
 if TYPE_CHECKING:
     from resilient_client.decoding import Decoder
     from resilient_client.exchange import WireRequest
-    from resilient_client.live import LiveBody
     from resilient_client.policy import Policy
     from resilient_client.sink import Sink
+    from resilient_client.still_open import StillOpen
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
 """Methods whose repetition has the effect of one (RFC 9110, section 9.2.2)."""
@@ -39,7 +39,7 @@ class Call:
     idempotency_key: str | None = None
     streaming: bool = False
     on_complete: Callable[[Result[Any]], object] | None = None
-    live: LiveBody | None = None
+    live: StillOpen | None = None
     sink: Sink | None = None
     attempts: list[Attempt] = field(default_factory=list)
     stopped: StopReason = StopReason.NOT_RETRYABLE

@@ -100,7 +100,7 @@ class Exchanges(Silent):
         names = [name.lower() for name, _ in fields]
         headers = [pair for pair in request.headers if pair[0].lower() not in names]
         headers += fields
-        return WireRequest(request.method, request.url, headers, request.body, request.auth)
+        return WireRequest(request.method, request.url, headers, request.body, request.auth, request.upgrade)
 
     def next_begins(self, method: str, url: Url) -> RawHeaders:
         """Tell that a request is about to be sent, and return the fields that listeners add to it."""

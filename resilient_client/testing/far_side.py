@@ -54,7 +54,7 @@ class VirtualConnector(Connector):
         super().__init__(VirtualNetwork(), TlsSettings())
         self._world = world
 
-    async def open(self, origin: Url, limits: Limits) -> VirtualStream:
+    async def open(self, origin: Url, limits: Limits, *, to_switch: bool = False) -> VirtualStream:  # noqa: ARG002 - there is no proxy
         """Return a new connection, after as long as connecting takes."""
         backend = self._world.backend
         if limits.public_only:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
+import time
 from typing import TYPE_CHECKING, Final
 
 import h11
@@ -10,7 +13,7 @@ import h11
 from resilient_client.headers import Headers
 from resilient_client.testing.exchange import PIECE, pause
 from resilient_client.testing.http1_answer import Http1Answer
-from resilient_client.testing.script import Close, Data, End, GoAway, Head, Pause, Raw, Reset
+from resilient_client.testing.script import Close, Data, End, GoAway, Head, Hear, Pause, Raw, Reset
 
 if TYPE_CHECKING:
     from resilient_client.testing.channel import Channel
@@ -114,6 +117,20 @@ class Http1Side:
             case End():
                 answer.end()
                 await self._finish(exchange, answer)
+            case Hear():
+                await self._channel.send(answer.take())
+                await self._hear(move)
+
+    async def _hear(self, hear: Hear) -> None:
+        """Wait for bytes behind the request: they are no HTTP any more."""
+        began = time.monotonic()
+        limit = asyncio.timeout(None if hear.seconds == math.inf else hear.seconds)
+        with contextlib.suppress(TimeoutError):
+            async with limit:
+                hear.data = await self._channel.receive()
+        if not hear.data and not limit.expired():
+            await asyncio.sleep(0)  # the client left, which cancels this task
+        hear.left = max(0.0, hear.seconds - (time.monotonic() - began))
 
     async def _break_off(self, exchange: Exchange, answer: Http1Answer, move: Close | Reset | GoAway) -> None:
         answer.settle()

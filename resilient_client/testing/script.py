@@ -73,7 +73,19 @@ class GoAway:
     last_stream: int = 0
 
 
-Move: TypeAlias = Pause | Head | Data | Raw | End | Close | Reset | GoAway
+@dataclass(slots=True)
+class Hear:
+    """After a change of protocols (101): wait for what the client says, at most `seconds`.
+
+    It is filled in: `data` is what came, empty when nothing did; `left` is what is left of the seconds.
+    """
+
+    seconds: float
+    data: bytes = b""
+    left: float = 0.0
+
+
+Move: TypeAlias = Pause | Head | Data | Raw | End | Close | Reset | GoAway | Hear
 
 
 @dataclass(frozen=True, slots=True)

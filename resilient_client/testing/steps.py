@@ -11,6 +11,7 @@ import json as jsonlib
 import random
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from email.utils import format_datetime
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from resilient_client.testing.script import Step
+    from resilient_client.testing.talk import Conversation
 
 Fields = Iterable[tuple[str, str]]
 
@@ -153,6 +155,36 @@ def file(
             yield Pause(every)
             yield Data(content[start : min(end, start + piece)])
         yield Close() if end < sent.end else End()
+
+    return play
+
+
+def websocket(
+    conversation: Conversation | None = None,
+    *,
+    subprotocol: str | None = None,
+    headers: Fields = (),
+    after: float = 0.0,
+) -> Step:
+    """Open a WebSocket and have a `conversation` on it, by default an echo; see `resilient_client.testing.talk`.
+
+    `headers` replace those of a good handshake that have the same name.
+    """
+    from resilient_client.testing import talk  # noqa: PLC0415 - needs the extra ws
+    from resilient_client.wire.websockets.handshake import accept_of  # noqa: PLC0415
+
+    def play(request: Received) -> Iterator[Move]:
+        accept = accept_of((request.headers.get("sec-websocket-key") or "").encode("latin-1")).decode()
+        good = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)]
+        if subprotocol is not None:
+            good.append(("Sec-WebSocket-Protocol", subprotocol))
+        own = {name.lower() for name, _ in headers}
+        yield Pause(after)
+        yield Head(101, (*(pair for pair in good if pair[0].lower() not in own), *headers))
+        opened = talk.Talk(subprotocol)
+        with suppress(talk.Over):
+            yield from (conversation or talk.echo)(opened)
+        yield from opened.close()
 
     return play
 

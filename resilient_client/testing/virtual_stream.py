@@ -13,8 +13,22 @@ import h11
 
 from resilient_client.headers import Headers
 from resilient_client.testing import steps
+from resilient_client.testing.exchange import PIECE
 from resilient_client.testing.http1_answer import Http1Answer
-from resilient_client.testing.script import Close, Data, Early, End, GoAway, Head, Move, Pause, Raw, Received, Reset
+from resilient_client.testing.script import (
+    Close,
+    Data,
+    Early,
+    End,
+    GoAway,
+    Head,
+    Hear,
+    Move,
+    Pause,
+    Raw,
+    Received,
+    Reset,
+)
 from resilient_client.wire.sockets import Expired
 
 if TYPE_CHECKING:
@@ -44,17 +58,32 @@ class VirtualStream:
         self._ended = False
         self._lost = False
         self._waker: FlowWaker | None = None
+        self._switched = False
+        self._said = bytearray()
+        self._hear: Hear | None = None
         self.handed_over = 0
 
     # What the client's HTTP code asks.
 
     async def send(self, data: bytes | memoryview, until: float, *, listening: bool = False) -> int:  # noqa: ARG002 - the far side takes all at once
         """Take in what the client sends; on a connection that is gone it goes nowhere, as on a real one."""
-        self.handed_over += len(data)
-        if not self._lost and not self._ended:
-            self._parser.receive_data(bytes(data))
-            self._take_in()
+        self.put(bytes(data))
         return len(data)
+
+    def put(self, data: bytes) -> None:
+        """Do what `send` does, which never waits."""
+        self.handed_over += len(data)
+        if self._lost or self._ended:
+            return
+        if self._switched:
+            self._said += data
+            self._wake()
+            return
+        self._parser.receive_data(data)
+        self._take_in()
+
+    async def drain(self, until: float) -> None:
+        """Return at once."""
 
     def _take_in(self) -> None:
         while isinstance(event := self._parser.next_event(), h11.Event):
@@ -115,13 +144,15 @@ class VirtualStream:
     async def receive(self, until: float) -> bytes:
         """Play on to the next bytes; raises `Expired` or `ConnectionResetError`, returns nothing at the end."""
         while True:
-            if self._answer.ready:
+            if self._answer.ready and not self._goes_on:
                 return self._answer.take()
             if self._lost or (self._ended and not self._reset):
                 return b""
             if self._reset:
                 raise ConnectionResetError("reset by the far side")
-            if self._pause_until is not None:
+            if self._hear is not None and self._said:
+                self._heard(self._hear)
+            elif self._pause_until is not None:
                 await self._pause(until)
             else:
                 self._make(next(self._moves or iter(()), None))
@@ -132,7 +163,9 @@ class VirtualStream:
         await self._backend.wait(self._waker, min(self._pause_until, until))
         if self._backend.now() >= self._pause_until:
             self._pause_until = None
-        elif self._backend.now() >= until:
+            if self._hear is not None:
+                self._heard(self._hear)
+        elif self._backend.now() >= until and not (self._hear is not None and self._said):
             raise Expired("the far side was silent")
 
     def _make(self, move: Move | None) -> None:
@@ -140,8 +173,11 @@ class VirtualStream:
             case Pause(seconds) if seconds > 0:
                 self._answer.settle()
                 self._pause_until = self._backend.now() + seconds
+            case Hear():
+                self._hear, self._pause_until = move, self._backend.now() + move.seconds
             case Head():
-                if self._seen is not None and move.status >= 200:
+                self._switched = self._switched or move.status == 101
+                if self._seen is not None and (move.status >= 200 or self._switched):
                     self._journal.answered(self._seen, move.status)
                 self._answer.head(move)
             case Data(content):
@@ -160,6 +196,23 @@ class VirtualStream:
                 self._leave()
                 self._moves = iter((Pause(float("inf")),))  # nothing more comes unless it is asked for
 
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the far side of a socket says more before it waits; it may hang up right behind its last word."""
+        waits = self._pause_until is not None or self._ended or self._lost
+        return self._switched and not waits and self._answer.ready < PIECE
+
+    def _heard(self, hear: Hear) -> None:
+        """Let the far side go on with what the client said until now, which may be nothing."""
+        until, self._pause_until, self._hear = self._pause_until, None, None
+        hear.data = bytes(self._said)
+        hear.left = 0.0 if until is None else until - self._backend.now()
+        self._said.clear()
+
+    def _wake(self) -> None:
+        if self._waker is not None:
+            self._waker.wake()
+
     def _finish(self) -> None:
         """End the exchange; a far side that hangs up right behind its answer is seen to have done so."""
         self._leave()
@@ -172,9 +225,14 @@ class VirtualStream:
             self._seen = None
 
     def abort(self) -> None:
-        """Have the client leave."""
+        """Have the client leave; the far side of a socket still hears its last words."""
+        if self._hear is not None and self._said and not self._ended:
+            self._heard(self._hear)
+            while self._goes_on:
+                self._make(next(self._moves or iter(()), None))
         self._leave(by_client=True)
         self._ended = True
+        self._wake()
 
     @property
     def quiet(self) -> bool:
@@ -196,5 +254,4 @@ class VirtualStream:
         """Have the far side go away without the client noticing until it asks."""
         self._lost = True
         self._leave()
-        if self._waker is not None:
-            self._waker.wake()
+        self._wake()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from resilient_client.exchange import Limits, Url, WireError
 from resilient_client.result import FailureKind
@@ -16,6 +16,9 @@ from resilient_client.wire.sockets.tls import start_tls
 if TYPE_CHECKING:
     from resilient_client.wire.proxies import Proxy
     from resilient_client.wire.tls_settings import TlsSettings
+
+
+HTTP1_ONLY: Final = ["http/1.1"]
 
 
 @dataclass(slots=True)
@@ -35,8 +38,11 @@ class Connector:
             return f"the proxy {self.proxy.host}:{self.proxy.port}"
         return origin.origin if self.uds is None else f"the unix socket {self.uds}"
 
-    async def open(self, origin: Url, limits: Limits) -> Stream:
-        """Return a stream to `origin`, ready for HTTP; raises `WireError`, leaves nothing behind when interrupted."""
+    async def open(self, origin: Url, limits: Limits, *, to_switch: bool = False) -> Stream:
+        """Return a stream to `origin`, ready for HTTP; raises `WireError`, leaves nothing behind when interrupted.
+
+        `to_switch`: it is to change protocols, so that it speaks HTTP/1.1 to the origin itself, through a tunnel.
+        """
         until = limits.connecting_until()
         if limits.public_only:
             guard.check_way(origin, uds=self.uds, proxied=self.proxy is not None)
@@ -47,7 +53,7 @@ class Connector:
         except (OSError, UnicodeError, RuntimeError, MemoryError) as problem:
             raise of_connecting(problem, self._where(origin)) from problem
         try:
-            return await self._secure(stream, origin, limits, until)
+            return await self._secure(stream, origin, limits, until, to_switch=to_switch)
         except BaseException:
             stream.abort()
             raise
@@ -82,27 +88,30 @@ class Connector:
                 problem = failed
         raise problem or Expired("no time was left to connect")
 
-    async def _secure(self, stream: Stream, origin: Url, limits: Limits, until: float) -> Stream:
+    async def _secure(self, stream: Stream, origin: Url, limits: Limits, until: float, *, to_switch: bool) -> Stream:
         proxy = self.proxy
         try:
             if proxy is not None and proxy.scheme == "https" and self.proxy_tls is not None:
-                stream = await self._handshake(stream, self.proxy_tls, proxy.host, limits, until)
+                stream = await self._handshake(stream, self.proxy_tls, proxy.host, limits, until, self.proxy_tls.alpn)
             if proxy is not None and proxy.socks:
                 await proxies.socks5(stream, proxy, origin, until)
-            elif proxy is not None and origin.scheme == "https":
+            elif proxy is not None and (origin.scheme == "https" or to_switch):
                 await proxies.tunnel(stream, proxy, origin, until)
         except Expired as problem:
             raise self._expired(limits, "the proxy did not answer") from problem
         except OSError as problem:
             raise of_connecting(problem, "the proxy") from problem
         if origin.scheme == "https":
-            stream = await self._handshake(stream, self.tls, origin.host, limits, until)
+            alpn = HTTP1_ONLY if to_switch else self.tls.alpn
+            stream = await self._handshake(stream, self.tls, origin.host, limits, until, alpn)
         return stream
 
-    async def _handshake(self, stream: Stream, tls: TlsSettings, host: str, limits: Limits, until: float) -> Stream:
+    async def _handshake(
+        self, stream: Stream, tls: TlsSettings, host: str, limits: Limits, until: float, alpn: list[str]
+    ) -> Stream:
         try:
             name = host.removesuffix(".")  # neither SNI nor certificates know it (RFC 6066, section 3)
-            return await start_tls(stream, tls.context(), name, tls.alpn, until)
+            return await start_tls(stream, tls.context(), name, alpn, until)
         except Expired as problem:
             raise self._expired(limits, f"no TLS handshake with {host}") from problem
         except (OSError, ValueError) as problem:

@@ -20,7 +20,7 @@ from resilient_client.wire.redirects import is_redirect, next_request
 from resilient_client.wire.requests import with_host
 
 if TYPE_CHECKING:
-    from resilient_client.exchange import Answer, Limits, RawHeaders, Url, Wire, WireRequest
+    from resilient_client.exchange import Answer, Limits, RawHeaders, Upgrade, Url, Wire, WireRequest
     from resilient_client.pipeline.attempt import Send
     from resilient_client.pipeline.call import Call
     from resilient_client.sink import Sink
@@ -61,6 +61,8 @@ async def _deliver(
         return Outcome.of_error(error)
     if call.sink is not None and verdict is not Verdict.LEAVE:
         return await _poured(call, call.sink, verdict, request, answer, limits)
+    if request.upgrade is not None:
+        return await _upgraded(call, request, request.upgrade, answer, limits)
     if call.streaming and expected(answer.status, call.expect):
         return await _opened(call, request, answer, limits)
     return await _read(call, request, answer)
@@ -110,7 +112,8 @@ async def _poured(
             _only_the_deadline(call, limits)
         else:
             outcome = await _opened(call, request, answer, limits)
-            live, outcome.live = call.live, None
+            live = call.live if isinstance(call.live, LiveBody) else None
+            outcome.live = None
         outcome.begun = limits.clock()
         if outcome.kind is None:
             await _pour(live, sink, outcome, call.policy.max_body, limits)
@@ -129,6 +132,19 @@ async def _pour(live: LiveBody | None, sink: Sink, outcome: Outcome, cap: int, l
         outcome.kind, outcome.message, outcome.cause = error.kind, error.message, error.__cause__ or error
         outcome.cut_short = True  # as for a stream, a deadline says nothing of a server that was sending
         await sink.pause()
+
+
+async def _upgraded(call: Call, request: WireRequest, upgrade: Upgrade, answer: Answer, limits: Limits) -> Outcome:
+    """Leave open the connection that changed protocols; an answer that is none of that is read as any other."""
+    if answer.switched is None:
+        outcome = await _read(call, request, answer)
+        if outcome.kind is None or outcome.kind is FailureKind.UNEXPECTED:
+            outcome.kind = FailureKind.UNEXPECTED
+            outcome.message = f"{_phrase(answer.status)} instead of a change to {upgrade.name}"
+        return outcome
+    outcome = Outcome(None, status=answer.status, headers=answer.headers, url=request.url, reused=answer.reused)
+    live = call.live = upgrade.open(outcome, answer, limits)
+    return replace(outcome, live=live)
 
 
 async def _opened(call: Call, request: WireRequest, answer: Answer, limits: Limits) -> Outcome:

@@ -36,12 +36,19 @@ class Http1Connection:
     multiplexed = False
 
     def __init__(
-        self, stream: Stream, network: Network, *, absolute: bytes = b"", extra: Sequence[tuple[bytes, bytes]] = ()
+        self,
+        stream: Stream,
+        network: Network,
+        *,
+        absolute: bytes = b"",
+        extra: Sequence[tuple[bytes, bytes]] = (),
+        to_switch: bool = False,
     ) -> None:
         self.stream = stream
         self.network = network
         self._absolute = absolute
         self._extra = list(extra)
+        self._to_switch = to_switch
         self.parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
         self._limits: Limits | None = None
         self._ended = False
@@ -123,6 +130,8 @@ class Http1Connection:
                 return event
             if not isinstance(event, h11.InformationalResponse):
                 raise self._broken(None)
+            if event.status_code == 101 and self._to_switch:
+                return event
             self._check_informational(event)
 
     def _check_informational(self, event: h11.InformationalResponse) -> None:
@@ -212,6 +221,8 @@ class Http1Connection:
     def finish(self) -> bool:
         """Make ready for another exchange; False when this connection must not be used again."""
         parser = self.parser
+        if self._to_switch:  # its requests have fields that others must not
+            return False
         if parser.our_state is not h11.DONE or parser.their_state is not h11.DONE or parser.trailing_data[0]:
             return False
         parser.start_next_cycle()
@@ -226,6 +237,11 @@ class Http1Connection:
     def usable_here(self) -> bool:
         """Whether the running loop of this process may use it."""
         return self.stream.usable_here
+
+    @property
+    def beyond(self) -> bytes:
+        """What came behind the answer, which is the beginning of the other protocol after a switch."""
+        return bytes(self.parser.trailing_data[0])
 
     def abort(self) -> None:
         """Close at once."""

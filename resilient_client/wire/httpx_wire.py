@@ -22,7 +22,7 @@ from resilient_client.result import FailureKind
 from resilient_client.wire.auth_flows import AsyncioFlow, BlockingFlow, Flow, FlowFailed
 from resilient_client.wire.bodies import RequestStream
 from resilient_client.wire.coding import discard_body, read_raw
-from resilient_client.wire.pool import BODY, FRESH, LIMITS, REUSED, Pool
+from resilient_client.wire.pool import BODY, FRESH, LIMITS, REUSED, UPGRADE, Pool
 from resilient_client.wire.sockets import Expired
 from resilient_client.wire.sockets.blocking import BlockingChunks
 from resilient_client.wire.sockets.nonblocking import AsyncChunks, AsyncPieces
@@ -72,6 +72,11 @@ class HttpxWire(ABC):
         self._transport = transport
         self.ours = self.judges_addresses = isinstance(getattr(transport, "_pool", None), Pool)
 
+    @property
+    def upgrades(self) -> bool:
+        """Whether it gives a connection that changed protocols to whom asked for that."""
+        return self.ours
+
     async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:
         """Send `request`, through its auth flow when it has one; raises `WireError`."""
         try:
@@ -89,15 +94,17 @@ class HttpxWire(ABC):
         pool: Pool = self._transport._pool  # noqa: SLF001 - where httpx's own transport keeps it
         method = request.method.encode("ascii")
         status, headers, body = await pool.exchange(
-            method, request.url, request.headers, request.body.chunks(), limits, fresh=fresh
+            method, request.url, request.headers, request.body.chunks(), limits, fresh=fresh, upgrade=request.upgrade
         )
-        return Answer(status, Headers.received(headers), body, body.reused, body.version, body.peer)
+        switched = body.switched if status == 101 else None
+        return Answer(status, Headers.received(headers), body, body.reused, body.version, body.peer, switched)
 
     def _outgoing(self, request: WireRequest, limits: Limits, *, fresh: bool) -> httpx.Request:
         extensions: dict[str, Any] = {"timeout": _plain_timeouts(limits)}
         if self.ours:
             extensions[LIMITS] = limits
             extensions[FRESH] = fresh
+            extensions[UPGRADE] = request.upgrade
         return httpx.Request(
             request.method,
             httpx_url(request.url),
@@ -111,9 +118,9 @@ class HttpxWire(ABC):
         extensions = response.extensions
         version = extensions.get("http_version", b"HTTP/1.1").decode("ascii", "replace")
         reused = extensions.get(REUSED, False)
-        return Answer(
-            response.status_code, headers, TransportBody(self, response, limits), reused, version, _peer_of(extensions)
-        )
+        body, pooled = TransportBody(self, response, limits), extensions.get(BODY)
+        switched = pooled.switched if pooled is not None and response.status_code == 101 else None
+        return Answer(response.status_code, headers, body, reused, version, _peer_of(extensions), switched)
 
     async def _authenticated(self, auth: Any, request: httpx.Request, limits: Limits, hops: Hops) -> Answer:
         flow = self.flow(auth, request)
@@ -125,7 +132,9 @@ class HttpxWire(ABC):
                 for name, value in hops.begins(following.method, parse_url(str(following.url))):
                     following.headers[name.decode("ascii")] = value.decode("latin-1")
                 answer = await self._hop(following, limits, first=answer is None)
-                shown = await self._shown(answer, following, whole=auth.requires_response_body)
+                shown = await self._shown(
+                    answer, following, whole=auth.requires_response_body and answer.switched is None
+                )
                 after = await self._after(flow, shown)
                 if after is None or not _can_be_sent(after):
                     return answer

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 import httpcore
 
 from resilient_client.backends import run_sync
-from resilient_client.exchange import Limits, RawHeaders, Url
+from resilient_client.exchange import Handshake, Limits, RawHeaders, Upgrade, Url
 from resilient_client.forking import on_fork
 from resilient_client.wire.bodies import pieces_of
 from resilient_client.wire.http1 import Http1Connection
@@ -39,6 +39,7 @@ MAX_IDLE: Final = 100
 
 LIMITS: Final = "resilient_client.limits"
 FRESH: Final = "resilient_client.fresh"
+UPGRADE: Final = "resilient_client.upgrade"
 REUSED: Final = "resilient_client.reused"
 BODY: Final = "resilient_client.body"
 
@@ -117,6 +118,7 @@ class Pool:
             pieces_of(request.stream),
             limits,
             fresh=bool(extensions.get(FRESH)),
+            upgrade=extensions.get(UPGRADE),
         )
         facts = {
             BODY: body,
@@ -127,15 +129,33 @@ class Pool:
         return httpcore.Response(status, headers=headers, content=body, extensions=facts)
 
     async def exchange(
-        self, method: bytes, url: Url, headers: RawHeaders, chunks: Any, limits: Limits, *, fresh: bool
+        self,
+        method: bytes,
+        url: Url,
+        headers: RawHeaders,
+        chunks: Any,
+        limits: Limits,
+        *,
+        fresh: bool,
+        upgrade: Upgrade | None = None,
     ) -> tuple[int, RawHeaders, PooledBody]:
-        """Send a request and return status, header fields and body of its answer; raises `WireError`."""
+        """Send a request and return status, header fields and body of its answer; raises `WireError`.
+
+        One that asks for an `upgrade` gets a connection of its own, which nobody else uses afterwards.
+        """
+        handshake = None if upgrade is None else upgrade.handshake()
         key = (url.origin, self._connector.network.home(), limits.public_only)
-        lease = await self._lease(key, url, limits, fresh=fresh)
+        lease: Lease
+        if handshake is None:
+            lease = await self._lease(key, url, limits, fresh=fresh)
+        else:
+            lease = await self._open_to_switch(url, limits, handshake)
         try:
             status, answered, version = await lease.exchange(
                 method, url.target.encode("ascii"), headers, chunks, limits
             )
+            if handshake is not None and status == 101:
+                handshake.check(answered)
         except BaseException:
             lease.abort()
             raise
@@ -168,6 +188,10 @@ class Pool:
         extra = [] if proxy.authorization is None else [(b"Proxy-Authorization", proxy.authorization)]
         absolute = str(Url(origin.scheme, origin.host, origin.port, "")).encode("ascii")
         return Http1Connection(stream, self._connector.network, absolute=absolute, extra=extra)
+
+    async def _open_to_switch(self, origin: Url, limits: Limits, handshake: Handshake) -> Http1Connection:
+        stream = await self._connector.open(origin, limits, to_switch=True)
+        return Http1Connection(stream, self._connector.network, extra=handshake.fields, to_switch=True)
 
     def give_back(self, key: Key, lease: Lease) -> None:
         """Keep the connection for the next one if it can be used again, else close it."""

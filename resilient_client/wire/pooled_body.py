@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from resilient_client.backends import run_sync
 
 if TYPE_CHECKING:
     from resilient_client.wire.pool import Key, Lease, Pool
+    from resilient_client.wire.sockets import Stream
+
+
+class Switched(NamedTuple):
+    """A connection that changed protocols, and the first bytes of the new one, which came with the answer."""
+
+    stream: Stream
+    first: bytes
 
 
 class PooledBody:
@@ -26,6 +34,11 @@ class PooledBody:
         """Return the address of the other end; None for a unix socket."""
         address = self.stream.info("server_addr")
         return (address[0], address[1]) if isinstance(address, tuple) else None
+
+    @property
+    def switched(self) -> Switched:
+        """The connection, for what speaks another protocol on it from now on; this body still closes it."""
+        return Switched(self.stream, getattr(self._lease, "beyond", b""))
 
     async def read(self) -> bytes:
         """Return the next bytes as they came, empty at the end; raises `WireError`."""

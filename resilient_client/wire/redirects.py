@@ -9,7 +9,7 @@ from resilient_client.exchange import WireError, WireRequest
 from resilient_client.redact import shown_url
 from resilient_client.result import FailureKind
 from resilient_client.wire.bodies import EMPTY
-from resilient_client.wire.urls import parse_url
+from resilient_client.wire.urls import as_http, parse_url
 
 if TYPE_CHECKING:
     from resilient_client.exchange import Answer, Url
@@ -65,7 +65,7 @@ def next_request(request: WireRequest, answer: Answer, seen: list[Url]) -> WireR
         raise _refused(f"a loop: {shown_url(str(target))} was already called")
     same = target.origin == request.url.origin
     headers = [pair for pair in headers if pair[0].lower() != b"host" and (same or _kept(pair[0]))]
-    return WireRequest(method, target, headers, body, request.auth if same else None)
+    return WireRequest(method, target, headers, body, request.auth if same else None, request.upgrade)
 
 
 def _kept(name: bytes) -> bool:
@@ -74,6 +74,8 @@ def _kept(name: bytes) -> bool:
 
 def _target(request: WireRequest, answer: Answer) -> Url:
     location = answer.headers.get_list("location")[0]
+    if request.upgrade is not None:
+        location = as_http(location)
     try:
         target = parse_url(location, base=request.url)
     except ConfigError as problem:

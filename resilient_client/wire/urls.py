@@ -22,6 +22,8 @@ _HOST: Final = re.compile(r"(?!\.)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\
 
 SCHEMES: Final = frozenset(("http", "https"))
 
+WEBSOCKET_SCHEMES: Final = {"ws": "http", "wss": "https"}
+
 
 def _checked(url: httpx.URL, shown: str) -> Url:
     if url.scheme not in SCHEMES:
@@ -70,6 +72,12 @@ def _parse_base(base_url: str) -> Url:
     except ConfigError as problem:
         hint = "" if "://" in base_url or "@" in base_url else f"; did you mean 'http://{shown_url(base_url)}'?"
         raise ConfigError(f"base_{problem}{hint}") from None
+
+
+def as_http(url: str) -> str:
+    """Return a ws or wss URL as the http or https URL that its handshake goes to (RFC 6455, section 3)."""
+    scheme, separator, rest = url.partition("://")
+    return f"{WEBSOCKET_SCHEMES[scheme.lower()]}://{rest}" if separator and scheme.lower() in WEBSOCKET_SCHEMES else url
 
 
 class Base:

@@ -30,6 +30,7 @@ VALUES = {
     "rules",
     "sink",
     "state",
+    "still_open",
     "timeline",
 }
 FORBIDDEN_IN_PIPELINE = {"httpx", "httpcore", "h11", "h2", "asyncio", "socket", "ssl", "opentelemetry", "structlog"}
@@ -147,6 +148,7 @@ def test_nothing_but_telemetry_knows_opentelemetry_or_structlog():
         "structlog",
         "opentelemetry",
         "watchfiles",
+        "wsproto",
         "backports.zstd",
     ],
 )
@@ -161,6 +163,7 @@ def test_public_names_are_pinned():
         *(
             "AsyncClient",
             "AsyncStream",
+            "AsyncWebSocket",
             "Attempt",
             "Breaker",
             "Bulkhead",
@@ -183,6 +186,7 @@ def test_public_names_are_pinned():
             "StreamClosed",
             "Success",
             "Timeouts",
+            "WebSocket",
             "deadline",
             "load_policies",
         ),

@@ -68,6 +68,21 @@ class Stream(Protocol):
         ...
 
 
+class TwoWayStream(Stream, Protocol):
+    """A stream that one reads while others write: without TLS, which is put around its bytes by whom they belong to."""
+
+    def put(self, data: bytes) -> None:
+        """Hand over what fits of `data` and keep the rest, to go in order; never waits; raises `OSError`.
+
+        From any thread, also while another one receives. Not to be mixed with `send`.
+        """
+        ...
+
+    async def drain(self, until: float) -> None:
+        """Return when nothing is kept any more; raises `Expired` or `OSError`. For one at a time."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """One resolved address."""

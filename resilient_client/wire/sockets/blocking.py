@@ -9,8 +9,10 @@ import errno
 import os
 import select
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from math import ceil, inf
 from typing import Any
 
@@ -33,9 +35,9 @@ def _wait_for(sock: socket.socket, events: int, until: float) -> None:
 
 
 class BlockingStream:
-    """A connected socket used by one thread at a time."""
+    """A connected socket used by one thread at a time, but for `put`, `drain` and `abort`: see `TwoWayStream`."""
 
-    __slots__ = ("_generation", "_poll", "_sock", "handed_over")
+    __slots__ = ("_generation", "_kept", "_poll", "_putting", "_sock", "handed_over")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -43,6 +45,8 @@ class BlockingStream:
         self.handed_over = 0
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
+        self._kept = bytearray()
+        self._putting = threading.Lock()
 
     async def receive(self, until: float) -> bytes:
         """Block until bytes came."""
@@ -50,7 +54,8 @@ class BlockingStream:
             left = until - now()
             if left <= 0:
                 raise Expired("nothing came in time")
-            if self._poll.poll(None if left == inf else min(ceil(left * 1000), 2_000_000_000)):
+            milliseconds = None if left == inf else min(ceil(left * 1000), 2_000_000_000)
+            if self._push_until_readable(milliseconds) if self._kept else self._poll.poll(milliseconds):
                 try:
                     return self._sock.recv(READ_SIZE)
                 except BlockingIOError:
@@ -76,8 +81,47 @@ class BlockingStream:
                 self.handed_over += count
                 return count
 
+    def _push_until_readable(self, milliseconds: int | None) -> bool:
+        """Wait until there is something to read, handing over what is kept when there is room for that first."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN | select.POLLOUT)
+        ready = [events for _, events in poll.poll(milliseconds)]
+        if any(events & select.POLLOUT for events in ready):
+            with suppress(OSError):  # reading tells the same, behind what came before
+                self.put(b"")
+        return any(events & ~select.POLLOUT for events in ready)
+
+    def put(self, data: bytes) -> None:
+        """Hand over what fits, and keep the rest."""
+        with self._putting:
+            self._kept += data
+            self._push_locked()
+
+    def _push_locked(self) -> None:
+        try:
+            while self._kept:
+                count = self._sock.send(self._kept)
+                self.handed_over += count
+                del self._kept[:count]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._kept.clear()
+            raise
+
+    async def drain(self, until: float) -> None:
+        """Block until nothing is kept."""
+        while True:
+            self.put(b"")
+            if not self._kept:
+                return
+            _wait_for(self._sock, select.POLLOUT, until)
+
     def abort(self) -> None:
-        """Close the socket."""
+        """Close the socket. A thread that waits for it notices the shutdown; closing alone would leave it there."""
+        if self._generation == generation():
+            with suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)
         self._sock.close()
 
     @property

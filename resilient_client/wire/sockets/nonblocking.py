@@ -9,6 +9,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import suppress
 from math import inf
 from typing import Any, Final, TypeVar
 
@@ -23,7 +24,7 @@ PAUSE_ABOVE: Final = 256 * 1024
 """Bytes waiting to be read above which the peer is asked, through TCP, to slow down."""
 
 PIECES_PER_TURN: Final = 8
-"""Pieces of an ordinary iterator that are sent before other tasks get a turn."""
+"""Pieces that are sent before other tasks get a turn, where nothing makes the sender wait."""
 
 SLOW_PIECE: Final = 16 * 1024
 """Bytes handed over at a time to a peer that reads slowly; one of these must go within `Timeouts.write`."""
@@ -68,6 +69,7 @@ class AsyncioStream(asyncio.Protocol):
         self._full = False
         self._listening = False
         self._tell_news: Callable[[], None] | None = None
+        self._drains = 0
         self.handed_over = 0
 
     # What the loop tells.
@@ -149,10 +151,8 @@ class AsyncioStream(asyncio.Protocol):
 
     async def send(self, data: bytes | memoryview, until: float, *, listening: bool = False) -> int:
         """Hand over what the kernel takes, or one small piece and wait until it took that."""
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            raise self._error if isinstance(self._error, OSError) else BrokenPipeError("the connection was closed")
-        if self._full and not await self._drained(until, listening=listening):
+        transport = self._open()
+        if self._full and not await self._room(until, listening=listening):
             return 0
         try:
             count = self._sock.send(data)
@@ -161,10 +161,34 @@ class AsyncioStream(asyncio.Protocol):
             transport.write(data[:count])
         self.handed_over += count
         if self._full:
-            await self._drained(until, listening=listening)
+            await self._room(until, listening=listening)
         return count
 
-    async def _drained(self, until: float, *, listening: bool) -> bool:
+    def _open(self) -> asyncio.Transport:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            raise self._error if isinstance(self._error, OSError) else BrokenPipeError("the connection was closed")
+        return transport
+
+    def put(self, data: bytes) -> None:
+        """Hand over what fits, and give the rest to the transport. A broken connection can still be read."""
+        transport, count = self._open(), 0
+        if not self._full:
+            with suppress(BlockingIOError, InterruptedError):
+                count = self._sock.send(data)
+        if count < len(data):
+            transport.write(data[count:])
+        self.handed_over += len(data)
+
+    async def drain(self, until: float) -> None:
+        """Wait until the kernel has all of it; where it always has, the loop gets a turn now and then."""
+        self._drains += 1
+        if self._full:
+            await self._room(until)
+        elif self._drains % PIECES_PER_TURN == 0:
+            await asyncio.sleep(0)
+
+    async def _room(self, until: float, *, listening: bool = False) -> bool:
         """Wait until the kernel has taken everything; False when the peer spoke before it had."""
         self._listening = listening
         while self._full and not (listening and await self.heard()):

@@ -99,6 +99,42 @@ class TlsStream:
         await self._flush(until, listening=listening)
         return count
 
+    # For a connection that is read and written at the same time: whoever takes turns at it moves the bytes, too.
+
+    @property
+    def inner(self) -> Stream:
+        """The stream below."""
+        return self._inner
+
+    def encrypted(self, data: bytes) -> bytes:
+        """Return what is to be sent below for `data`, and for whatever TLS itself has to say."""
+        view = memoryview(data)
+        while view:
+            view = view[self._object.write(view) :]
+        return self._outgoing.read()
+
+    def decrypted(self, data: bytes | None) -> bytes | None:
+        """Return what `data` from below is, which may be nothing yet; None for the end, below and here.
+
+        Raises `ssl.SSLEOFError` for an end below that was not announced here.
+        """
+        if data is None:
+            self._incoming.write_eof()
+        else:
+            self._incoming.write(data)
+        pieces: list[bytes] = []
+        try:
+            while piece := self._object.read(READ_SIZE):
+                pieces.append(piece)
+        except ssl.SSLWantReadError:
+            return b"".join(pieces)
+        except ssl.SSLZeroReturnError:
+            pass
+        except ssl.SSLError:
+            if not pieces:  # else the next reading tells the same once more
+                raise
+        return b"".join(pieces) or None
+
     async def _fill(self, until: float) -> None:
         data = await self._inner.receive(until)
         if data:
