@@ -1,0 +1,10 @@
+"""All rows, in the order of the page: from the name to the caller."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from faults import slowness
+from faults.fault import Area
+
+AREAS: Final[tuple[Area, ...]] = (slowness.AREA,)
