@@ -6,6 +6,7 @@ answer that contradicts itself is never whole; every wait is bounded by the atte
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 
 MAX_HEAD: Final = 100 * 1024
 """Bytes a head may have, the same as h11's users elsewhere allow."""
+
+TOO_LARGE: Final = f"the head of the answer is larger than {MAX_HEAD} bytes"
+
+HTTP: Final = b"HTTP/"
+
+END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
 
 GRACE: Final = 0.05
 """Seconds for an answer to arrive that a server gave to a request before it had taken all of it."""
@@ -170,6 +177,8 @@ class Http1Connection:
             except OSError as problem:
                 raise self._broken(problem) from problem
             if data:
+                if self._parser.their_state is h11.SEND_RESPONSE:
+                    self._check_head(data)
                 self._heard = True
                 limits.check("reading the answer", sent=True)
             elif self._parser.their_state is h11.SEND_RESPONSE:
@@ -177,6 +186,13 @@ class Http1Connection:
             else:
                 self._ended = True
             self._parser.receive_data(data)
+
+    def _check_head(self, data: bytes) -> None:
+        """Raise for what the parser would wait for the end of, or take because it came in one piece."""
+        if not self._heard and not data.startswith(HTTP[: len(data)]):
+            raise self._error(FailureKind.PROTOCOL, f"the answer does not begin as HTTP/1 does: {data[:20]!r}")
+        if len(data) > MAX_HEAD and not END_OF_HEAD.search(data, 0, MAX_HEAD):
+            raise self._error(FailureKind.TOO_LARGE, TOO_LARGE)
 
     # What a failure is.
 
@@ -201,7 +217,7 @@ class Http1Connection:
         if self._ended:
             return self._error(FailureKind.TRUNCATED, f"the connection ended inside the body ({problem})")
         if problem.error_status_hint == 431:
-            return self._error(FailureKind.TOO_LARGE, f"the head of the answer is larger than {MAX_HEAD} bytes")
+            return self._error(FailureKind.TOO_LARGE, TOO_LARGE)
         why = str(problem).replace("bytearray(b", "(b")
         return self._error(FailureKind.PROTOCOL, f"the answer is not valid HTTP/1.1: {why}")
 

@@ -6,7 +6,8 @@ what is transient is repeated, and only what is safe to repeat.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from resilient_client import FailureKind
@@ -44,31 +45,36 @@ class Expected:
     """What a row says. `kind` None is a success, a string the name of an exception.
 
     `again`: the policy would repeat it. `sent` None: it may have been or not, as the network has it. `circuit` is what
-    each attempt counts as: "success", "failure", "ignored", or "" when the circuit is not asked. `attempts` and
-    `stopped` are given only where the two rules do not say them. `waits` is how many seconds each attempt takes at
-    least.
+    each attempt counts as: "success", "failure", "ignored", or "" when the circuit is not asked. `attempts` are those of
+    a success. `decisions`, attempts and reason by method, is given only where the two rules do not say them. `waits` is
+    how many seconds each attempt takes at least, `pause` how many are between two of them.
     """
 
     kind: FailureKind | str | None
     status: int | None = None
     sent: bool | None = True
     again: bool = False
-    safe: bool = False
     circuit: str = "failure"
-    attempts: int | None = None
-    stopped: str | None = None
+    attempts: int = 1
+    decisions: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     waits: float = 0.0
+    pause: float = 0.0
 
     def decision(self, method: str) -> tuple[int, str | None]:
         """How many attempts a call makes, out of two, and why no more."""
         if self.kind is None:
-            return self.attempts or 1, None
-        if self.attempts is not None or self.stopped is not None:
-            return self.attempts or 1, self.stopped
+            return self.attempts, None
+        if method in self.decisions:
+            return self.decisions[method]
         if not self.again:
             return 1, "not_retryable"
-        safe = self.safe or method in IDEMPOTENT or self.sent is False or self.status == 429
+        safe = method in IDEMPOTENT or self.sent is False or self.status == 429
         return (2, "max_attempts") if safe else (1, "not_idempotent")
+
+    def least(self, method: str) -> float:
+        """How many seconds a call takes at least."""
+        attempts, _ = self.decision(method)
+        return self.waits * attempts + self.pause * (attempts - 1)
 
     @property
     def raised(self) -> bool:
@@ -89,7 +95,7 @@ class Expected:
             for name, value in wanted.items()
             if getattr(seen, name) != value
         ]
-        least = self.waits * attempts
+        least = self.least(method)
         if not least - EARLY <= seen.seconds <= least + late:
             found.append(f"it took {seen.seconds:.3f} s, not {least:g} to {least + late:g}")
         return found
@@ -130,6 +136,12 @@ def answer(status: int, *, again: bool = False, **more: Any) -> Expected:
 def fine(status: int = 200, **more: Any) -> Expected:
     """It goes well all the same."""
     return Expected(None, **{"status": status, "circuit": "success", **more})
+
+
+def late(*, circuit: str, waits: float, attempts: int = 1, **more: Any) -> Expected:
+    """The deadline ended it."""
+    decisions = dict.fromkeys(("GET", "POST", "PUT"), (attempts, "deadline"))
+    return Expected(FailureKind.DEADLINE, **{"circuit": circuit, "waits": waits, "decisions": decisions, **more})
 
 
 def raises(name: str, **more: Any) -> Expected:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from faults.expected import Expected
-from faults.scenes import Plays, Scene
+from faults.scenes import Scene
 
 from resilient_client import Breaker, Policy, Retry, Timeouts
 
@@ -52,8 +52,13 @@ class Fault:
 
     @property
     def in_memory(self) -> bool:
-        """Whether a script is all it takes, so that it can be played in virtual time as well."""
-        return isinstance(self.scene, Plays) and self.scene.in_memory
+        """Whether it can be played in virtual time."""
+        return bool(getattr(self.scene, "in_memory", False))
+
+    @property
+    def on_the_wire(self) -> bool:
+        """Whether it is met over sockets; a few would depend on milliseconds there."""
+        return bool(getattr(self.scene, "on_the_wire", True))
 
     @property
     def name(self) -> str:
@@ -62,8 +67,9 @@ class Fault:
 
     @property
     def probed(self) -> bool:
-        """Whether it is made as a probe, too: one attempt, in this process, that the circuit is asked about."""
-        return self.expected.decision(self.methods[0])[0] == 1 or self.expected.kind is not None
+        """Whether it is made as a probe, too: not where several attempts count differently."""
+        several = self.expected.kind is None and self.expected.attempts > 1
+        return not several and "," not in self.expected.circuit
 
     def rules(self, **changed: Any) -> Policy:
         """The policy that its calls are made under."""

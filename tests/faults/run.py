@@ -14,7 +14,7 @@ from faults.left_behind import connections, eventually, nothing_left_behind
 from faults.scenes import Scene
 from faults.ways import Way
 
-from resilient_client import Breaker, Policy
+from resilient_client import Breaker, Failure, Policy, Success
 from resilient_client.events import CircuitCounted
 from resilient_client.pipeline.circuit import Admission
 
@@ -76,10 +76,7 @@ class Stage:
         )
 
     def _act(self, method: str) -> Any:
-        options = self.fault.call()
-        if self.scene.act is not None:
-            return self.scene.act(self.caller, method, options)
-        return self.caller.request(method, self.scene.url, **options)
+        return self.scene.act(self.caller, method, self.scene.url, **self.fault.call())
 
     def leftovers(self) -> list[str]:
         """Whatever a call still holds after its end."""
@@ -131,7 +128,7 @@ def observe(fault: Fault, way: Way, method: str) -> tuple[Observed, list[str]]:
         problems = fault.expected.differences(observed, method, late=late)
         stage.scene.check(result)
         problems += stage.leftovers()
-        if result is not None and repr(pickle.loads(pickle.dumps(result))) != repr(result):
+        if type(result) in {Success, Failure} and repr(pickle.loads(pickle.dumps(result))) != repr(result):
             problems.append("the result does not survive pickling")
         problems += stage.serves()
         problems += stage.close()
@@ -153,10 +150,7 @@ def probe(fault: Fault, way: Way) -> list[str]:
     found = []
     if circuit.state != AFTER_A_PROBE[expected.circuit]:
         found.append(f"a probe that is a {expected.circuit!r} leaves the circuit {circuit.state}")
-    if circuit.state == "half-open" and not isinstance(circuit.admit(way_now(stage)), Admission):
+    if circuit.state == "half-open" and not isinstance(circuit.admit(stage.world.now()), Admission):
         found.append("the probe's place was not given back")
     return found
 
-
-def way_now(stage: Stage) -> float:
-    return float(stage.world.now())

@@ -14,12 +14,23 @@ def nothing(*_: Any) -> None:
     """Do nothing."""
 
 
+def call(caller: Any, method: str, url: str, **options: Any) -> Any:
+    """Make one call and return its result."""
+    return caller.request(method, url, **options)
+
+
+def stream(caller: Any, method: str, url: str, *, upto: int | None = None, **options: Any) -> Any:
+    """Read a stream to its end, or `upto` so many pieces; return the failure that ended it, or its head."""
+    streamed = caller.stream(url, method=method, upto=upto, **options)
+    return streamed.failure or streamed.result
+
+
 @dataclass
 class Scene:
     """One far side.
 
     `url` is where the row calls, `good` where a call must go well once `mend()` was called. `options` are those of the
-    client. `before` is done with the client first, `act` in place of a plain request, `check` after it. At most
+    client. `before` is done with the client first, `act` is how it is called, `check` is done with the result. At most
     `keeps` connections may be open at the end: one per origin that was called.
     """
 
@@ -27,7 +38,7 @@ class Scene:
     good: str
     options: dict[str, Any] = field(default_factory=dict)
     before: Callable[[Any], object] = nothing
-    act: Callable[[Any, str, dict[str, Any]], Any] | None = None
+    act: Callable[..., Any] = call
     mend: Callable[[], object] = nothing
     check: Callable[[Any], object] = nothing
     keeps: int = 1
@@ -37,13 +48,23 @@ class Plays:
     """A scene that is a script: the same in memory and on the wire.
 
     `then` is what later requests get (the last step, when not given). With `warm` the connection was used before.
+    `in_memory` is false for what has no counterpart there, `on_the_wire` for what would depend on milliseconds.
     """
 
-    def __init__(self, *steps: Any, then: Any = None, warm: bool = False, in_memory: bool = True, **scene: Any) -> None:
+    def __init__(
+        self,
+        *steps: Any,
+        then: Any = None,
+        warm: bool = False,
+        in_memory: bool = True,
+        on_the_wire: bool = True,
+        **scene: Any,
+    ) -> None:
         self.steps = steps
         self.then = then
         self.warm = warm
         self.in_memory = in_memory
+        self.on_the_wire = on_the_wire
         self.scene = scene
 
     def __call__(self, world: Any) -> Any:
@@ -58,6 +79,12 @@ class Plays:
         if self.warm:
             scene.before = lambda caller: caller.get(good).unwrap()
         yield scene
+
+
+def in_memory(scene: Any) -> Any:
+    """Mark a scene that a world in memory can play, too."""
+    scene.in_memory = True
+    return scene
 
 
 def on_server(plays: Plays, **server: Any) -> Any:

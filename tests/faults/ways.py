@@ -35,7 +35,7 @@ class Way:
 
     def meets(self, fault: Fault) -> bool:
         """Whether the row can happen on this way at all."""
-        if self.virtual and not fault.in_memory:
+        if not (fault.in_memory if self.virtual else fault.on_the_wire):
             return False
         return fault.facade in {None, self.facade} and (self.http2 or not fault.http2)
 
