@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 PATIENCE: Final = 5.0
 """Seconds after which something that is still there was left behind; closing takes the kernel and the loop a moment."""
@@ -51,14 +51,23 @@ def _rows() -> Iterator[tuple[int, int, int, int, str]]:
                 yield local, remote, int(parts[3], 16), int(parts[4].partition(":")[2], 16), parts[9]
 
 
-def connections() -> list[tuple[int, int, int]]:
-    """The client's ends of this process's TCP connections: the port they go to, their state, bytes to be read."""
+class Connection(NamedTuple):
+    """One client's end of a TCP connection: the port it goes to, its state, and how many bytes wait to be read."""
+
+    inode: str
+    to: int
+    state: int
+    waiting: int
+
+
+def connections() -> list[Connection]:
+    """The client's ends of this process's TCP connections."""
     ours = {kind[8:-1] for kind in descriptors().values() if kind.startswith("socket:")}
     rows = [found for found in _rows() if found[4] in ours and found[2] not in GONE]
     served = {local for local, _, state, _, _ in rows if state == LISTENING}
     return [
-        (remote, state, waiting)
-        for local, remote, state, waiting, _ in rows
+        Connection(inode, remote, state, waiting)
+        for local, remote, state, waiting, inode in rows
         if state != LISTENING and remote and local not in served
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from faults import content, framing, heads, slowness, statuses
+from faults import connecting, content, framing, heads, names, slowness, statuses
 from faults.fault import Area
 
-AREAS: Final[tuple[Area, ...]] = (heads.AREA, framing.AREA, content.AREA, slowness.AREA, statuses.AREA)
+AREAS: Final[tuple[Area, ...]] = (names.AREA, connecting.AREA, heads.AREA, framing.AREA, content.AREA, slowness.AREA, statuses.AREA)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from faults.expected import EXACT, LATEST, Observed
 from faults.fault import COUNTING, PATIENT, Fault
-from faults.left_behind import connections, eventually, nothing_left_behind
+from faults.left_behind import Connection, connections, eventually, nothing_left_behind
 from faults.scenes import Scene
 from faults.ways import Way
 
@@ -50,6 +50,7 @@ class Stage:
         self.fault, self.world, self.scene = fault, world, scene
         self.counted = Counted()
         self.caller = world.client(base_url=None, policy=policy, listeners=[self.counted], **scene.options)
+        self._foreign = {one.inode for one in connections()}
         scene.before(self.caller)
         self.counted.verdicts.clear()
 
@@ -90,8 +91,11 @@ class Stage:
         good = self.caller.get(self.scene.good, policy=GOOD)
         if not good or good.text != "ok":
             return [f"a good call after it: {good.explain()}"]
-        open_now = eventually(connections, lambda found: len(found) <= self.scene.keeps, self.turn)
+        open_now = eventually(self._connections, lambda found: len(found) <= self.scene.keeps, self.turn)
         return [f"connections left open: {open_now}"] * (len(open_now) > self.scene.keeps)
+
+    def _connections(self) -> list[Connection]:
+        return [one for one in connections() if one.inode not in self._foreign]
 
     def turn(self) -> None:
         """Let the event loop do what it has to do."""
