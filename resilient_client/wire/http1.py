@@ -123,20 +123,26 @@ class Http1Connection:
             view = view[await self._stream.send(view, limits.silence_until(limits.write)) :]
 
     async def _answer_instead(self, problem: OSError, limits: Limits) -> Any:
-        """Return what the server says to a request that it took only a part of, if it is here; else raise."""
+        """Return what the server says to a request that it took only a part of, if it is here; else raise.
+
+        Inside TLS it may have said why it took nothing: TLS 1.3 refuses a client's certificate after the handshake.
+        """
         late = isinstance(problem, Expired)
         failure = self._broken(problem)
         if late:
             failure = self._error(limits.expired(FailureKind.WRITE_TIMEOUT), "the server took nothing")
-        if not self._sent:
+        if not self._sent and self._stream.info("ssl_object") is None:
             raise failure from problem
         self._limits = replace(limits, attempt_until=limits.attempt_until + GRACE, read=GRACE)
         try:
-            return await self._head()
-        except WireError:
-            raise failure from problem
+            answer = await self._head()
+        except WireError as heard:
+            raise heard if heard.kind is FailureKind.TLS else failure from problem
         finally:
             self._limits = limits
+        if not self._sent:
+            raise failure from problem
+        return answer
 
     async def _head(self) -> Any:
         while True:
@@ -205,7 +211,7 @@ class Http1Connection:
 
     def _broken(self, problem: OSError | None) -> WireError:
         how = said(problem) if problem is not None else "closed by the server"
-        if is_tls_alert(problem) and not self._heard:  # TLS 1.3 refuses a client's certificate after the handshake
+        if is_tls_alert(problem) and not self._heard:
             return self._error(FailureKind.TLS, f"the server ended TLS ({how})")
         if self._parser.their_state is h11.SEND_BODY:
             return self._error(FailureKind.TRUNCATED, f"the connection ended inside the body ({how})")

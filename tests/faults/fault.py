@@ -13,8 +13,11 @@ from faults.scenes import Scene
 
 from resilient_client import Breaker, Policy, Retry, Timeouts
 
-SHORT: Final = 0.1
+SHORT: Final = 0.05
 """Seconds of the one timeout that a row is about. All others are too long to be met on the busiest machine."""
+
+LONGER: Final = 0.2
+"""The same where something must have come before."""
 
 PATIENT: Final = Timeouts(connect=10, read=10, write=10, attempt=20, total=40)
 
@@ -70,6 +73,12 @@ class Fault:
         """Whether it is made as a probe, too: not where several attempts count differently."""
         several = self.expected.kind is None and self.expected.attempts > 1
         return not several and "," not in self.expected.circuit
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The methods that are tried: both, unless the second would be one more wait for the same decision."""
+        decisions = {self.expected.decision(method) for method in self.methods}
+        return self.methods[:1] if self.expected.waits and len(decisions) == 1 else self.methods
 
     def rules(self, **changed: Any) -> Policy:
         """The policy that its calls are made under."""

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import threading
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from fcntl import ioctl
+from termios import FIONREAD
 from typing import Any, Final, NamedTuple
 
 PATIENCE: Final = 5.0
 """Seconds after which something that is still there was left behind; closing takes the kernel and the loop a moment."""
 
-LISTENING: Final = 0x0A
-GONE: Final = frozenset((0x06, 0x07))  # TIME_WAIT, CLOSE
+CLOSED: Final = 7
+"""What the kernel calls a socket that is not, or no more, connected."""
 
 STAYING: Final = "resilient-client-dns"
 """Threads that resolve names: a lookup cannot be interrupted, and they wait for the next one."""
@@ -40,36 +44,51 @@ def descriptors() -> dict[int, str]:
     return found
 
 
-def _rows() -> Iterator[tuple[int, int, int, int, str]]:
-    """Local port, remote port, state, bytes waiting to be read and inode of every TCP socket of this machine."""
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with suppress(OSError), open(table) as lines:
-            next(lines)
-            for line in lines:
-                parts = line.split()
-                local, remote = (int(parts[at].rpartition(":")[2], 16) for at in (1, 2))
-                yield local, remote, int(parts[3], 16), int(parts[4].partition(":")[2], 16), parts[9]
-
-
 class Connection(NamedTuple):
-    """One client's end of a TCP connection: the port it goes to, its state, and how many bytes wait to be read."""
+    """One client's end of a TCP connection: which it is, the port it goes to, and how many bytes wait to be read."""
 
     inode: str
     to: int
-    state: int
     waiting: int
+
+
+def _remote_port(one: socket.socket) -> int:
+    """The port at the other end; 0 while there is none."""
+    try:
+        return int(one.getpeername()[1])
+    except OSError:
+        return 0
+
+
+def _waiting(one: socket.socket) -> int:
+    count = array("i", [0])
+    ioctl(one, FIONREAD, count)
+    return count[0]
+
+
+def _looked_at(number: int) -> socket.socket | None:
+    """A duplicate of an open descriptor that is a socket."""
+    try:
+        return socket.socket(fileno=os.dup(number))
+    except OSError:
+        return None
 
 
 def connections() -> list[Connection]:
     """The client's ends of this process's TCP connections."""
-    ours = {kind[8:-1] for kind in descriptors().values() if kind.startswith("socket:")}
-    rows = [found for found in _rows() if found[4] in ours and found[2] not in GONE]
-    served = {local for local, _, state, _, _ in rows if state == LISTENING}
-    return [
-        Connection(inode, remote, state, waiting)
-        for local, remote, state, waiting, inode in rows
-        if state != LISTENING and remote and local not in served
-    ]
+    ends, served = [], set()
+    for number, what in descriptors().items():
+        if not what.startswith("socket:") or (one := _looked_at(number)) is None:
+            continue
+        with one, suppress(OSError):  # it may be closed this moment
+            if one.family not in {socket.AF_INET, socket.AF_INET6}:
+                continue
+            local = one.getsockname()[1]
+            if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                served.add(local)
+            elif one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != CLOSED:
+                ends.append((local, Connection(what, _remote_port(one), _waiting(one))))
+    return [end for local, end in ends if local not in served]
 
 
 @contextmanager

@@ -70,6 +70,7 @@ class Peer:
         with suppress(OSError):
             while True:
                 connection, _ = self._listener.accept()
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._open.append(connection)
                 self._start(self._talk, connection, self.serve)
 

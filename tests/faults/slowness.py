@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from faults.expected import final, late, seen
-from faults.fault import SHORT, Area, only, row
+from faults.fault import LONGER, SHORT, Area, only, row
 from faults.scenes import Plays, call
 
 from resilient_client import AsyncClient, Timeouts, deadline
@@ -62,20 +62,20 @@ AREA = Area(
         row(
             "The body drips: `attempt`.",
             Plays(steps.drip_body(5, pieces=200)),
-            seen(K.ATTEMPT_TIMEOUT, waits=SHORT, status=200),
-            timeouts=ATTEMPT,
+            seen(K.ATTEMPT_TIMEOUT, waits=LONGER, status=200),
+            timeouts=only(attempt=LONGER),
         ),
         row(
             "The body drips: `total`.",
             Plays(steps.drip_body(5, pieces=200)),
-            late(circuit="failure", waits=SHORT, status=200),
-            timeouts=TOTAL,
+            late(circuit="failure", waits=LONGER, status=200),
+            timeouts=Timeouts(total=LONGER),
         ),
         row(
             "A pause in the middle of the body: `read`.",
             Plays(pause_in_body),
-            seen(K.READ_TIMEOUT, waits=SHORT, status=200),
-            timeouts=READ,
+            seen(K.READ_TIMEOUT, waits=LONGER, status=200),
+            timeouts=only(read=LONGER),
         ),
         row(
             "The answer is good and comes after the deadline.",
@@ -93,8 +93,8 @@ AREA = Area(
         row(
             "The body never ends, and comes slowly: `attempt`.",
             Plays(steps.endless_body(piece=b"x", every=0.01)),
-            seen(K.ATTEMPT_TIMEOUT, waits=SHORT, status=200),
-            timeouts=ATTEMPT,
+            seen(K.ATTEMPT_TIMEOUT, waits=LONGER, status=200),
+            timeouts=only(attempt=LONGER),
         ),
         row(
             "The body never ends, and comes fast: `max_body`.",

@@ -17,7 +17,7 @@ MET = [
 @pytest.mark.parametrize(("fault", "way"), MET)
 def test_fault(fault, way):
     found = []
-    for method in fault.methods:
+    for method in fault.compared:
         _, problems = observe(fault, way, method)
         found += [f"{method}: {problem}" for problem in problems]
     if fault.probed and way.virtual == fault.in_memory:
