@@ -42,7 +42,7 @@ class Observed:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a row says. `kind` None is a success, a string the name of an exception.
+    """What a row says. `kind` None is a success, a string the name of an exception; `status` None is any, or none.
 
     `again`: the policy would repeat it. `sent` None: it may have been or not, as the network has it. `circuit` is what
     each attempt counts as: "success", "failure", "ignored", or "" when the circuit is not asked. `attempts` are those of
@@ -84,7 +84,9 @@ class Expected:
     def differences(self, seen: Observed, method: str, *, late: float = LATEST) -> list[str]:
         """What is not as expected, in words."""
         attempts, stopped = self.decision(method)
-        wanted: dict[str, Any] = {"kind": None if self.kind is None else str(self.kind), "status": self.status}
+        wanted: dict[str, Any] = {"kind": None if self.kind is None else str(self.kind)}
+        if self.status is not None:
+            wanted["status"] = self.status
         if not self.raised:
             wanted |= {"attempts": attempts, "stopped": stopped}
         if self.sent is not None and self.kind is not None and not self.raised:

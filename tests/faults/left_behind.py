@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import socket
 import threading
 import time
-from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from fcntl import ioctl
-from termios import FIONREAD
 from typing import Any, Final, NamedTuple
 
 PATIENCE: Final = 5.0
@@ -45,11 +43,11 @@ def descriptors() -> dict[int, str]:
 
 
 class Connection(NamedTuple):
-    """One client's end of a TCP connection: which it is, the port it goes to, and how many bytes wait to be read."""
+    """One client's end of a TCP connection: which it is, the port it goes to, and whether there is something to read."""
 
     inode: str
     to: int
-    waiting: int
+    news: bool
 
 
 def _remote_port(one: socket.socket) -> int:
@@ -60,10 +58,11 @@ def _remote_port(one: socket.socket) -> int:
         return 0
 
 
-def _waiting(one: socket.socket) -> int:
-    count = array("i", [0])
-    ioctl(one, FIONREAD, count)
-    return count[0]
+def _has_news(one: socket.socket) -> bool:
+    """Whether bytes have come, or the end."""
+    poll = select.poll()
+    poll.register(one, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _looked_at(number: int) -> socket.socket | None:
@@ -87,7 +86,7 @@ def connections() -> list[Connection]:
             if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 served.add(local)
             elif one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != CLOSED:
-                ends.append((local, Connection(what, _remote_port(one), _waiting(one))))
+                ends.append((local, Connection(what, _remote_port(one), _has_news(one))))
     return [end for local, end in ends if local not in served]
 
 

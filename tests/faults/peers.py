@@ -49,11 +49,11 @@ class Peer:
     Whatever a client does to a connection ends only that one. After `mend()` new connections are served well.
     """
 
-    def __init__(self, serve: Serve) -> None:
+    def __init__(self, serve: Serve, listener: socket.socket | None = None) -> None:
         self.serve = serve
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._start(self._accept)
 
@@ -89,9 +89,9 @@ class Peer:
 
 
 @contextmanager
-def peer(serve: Serve) -> Iterator[Peer]:
-    """Run a peer."""
-    running = Peer(serve)
+def peer(serve: Serve, listener: socket.socket | None = None) -> Iterator[Peer]:
+    """Run a peer, on a listening socket that may be there already."""
+    running = Peer(serve, listener)
     try:
         yield running
     finally:

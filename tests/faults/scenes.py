@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ def call(caller: Any, method: str, url: str, **options: Any) -> Any:
 def stream(caller: Any, method: str, url: str, *, upto: int | None = None, **options: Any) -> Any:
     """Read a stream to its end, or `upto` so many pieces; return the failure that ended it, or its head."""
     streamed = caller.stream(url, method=method, upto=upto, **options)
-    return streamed.failure or streamed.result
+    return streamed.result if streamed.failure is None else streamed.failure
 
 
 @dataclass
@@ -58,6 +58,7 @@ class Plays:
         warm: bool = False,
         in_memory: bool = True,
         on_the_wire: bool = True,
+        routes: Mapping[str, Any] | None = None,
         **scene: Any,
     ) -> None:
         self.steps = steps
@@ -65,6 +66,7 @@ class Plays:
         self.warm = warm
         self.in_memory = in_memory
         self.on_the_wire = on_the_wire
+        self.routes = routes or {}
         self.scene = scene
 
     def __call__(self, world: Any) -> Any:
@@ -74,6 +76,8 @@ class Plays:
     def on(self, world: Any) -> Iterator[Scene]:
         """Play it on `world`, or on any server that has `on` and `url`."""
         world.on("/fault", *self.steps, then=self.then)
+        for path, step in self.routes.items():
+            world.on(path, step)
         good = f"{world.url}/text"
         scene = Scene(f"{world.url}/fault", good, **self.scene)
         if self.warm:
