@@ -4,7 +4,46 @@ from __future__ import annotations
 
 from typing import Final
 
-from faults import (connecting, content, framing, heads, http2, in_streams, names, proxies, redirects, reuse, slowness, statuses, tls, uploads)
-from faults.fault import Area
+from faults import (
+    connecting,
+    content,
+    framing,
+    heads,
+    http2,
+    in_streams,
+    interrupted,
+    names,
+    policies,
+    proxies,
+    redirects,
+    reuse,
+    slowness,
+    statuses,
+    tls,
+    uploads,
+)
+from faults.fault import Area, Fault
 
-AREAS: Final[tuple[Area, ...]] = (names.AREA, connecting.AREA, tls.AREA, uploads.AREA, heads.AREA, framing.AREA, content.AREA, slowness.AREA, statuses.AREA, reuse.AREA, http2.AREA, redirects.AREA, proxies.AREA, in_streams.AREA)
+AREAS: Final[tuple[Area, ...]] = (
+    names.AREA,
+    connecting.AREA,
+    tls.AREA,
+    uploads.AREA,
+    heads.AREA,
+    framing.AREA,
+    content.AREA,
+    slowness.AREA,
+    statuses.AREA,
+    reuse.AREA,
+    http2.AREA,
+    redirects.AREA,
+    proxies.AREA,
+    in_streams.AREA,
+    policies.AREA,
+    interrupted.AREA,
+)
+
+
+def rows() -> list[Fault]:
+    """Every row."""
+    return [fault for area in AREAS for fault in area.rows]

@@ -22,7 +22,7 @@ GOOD: Final = Policy(timeouts=PATIENT, retry=None, breaker=COUNTING)
 """The policy of the good call: nothing in it helps it."""
 
 PROBED: Final = Breaker(min_calls=1, failure_ratio=1, open_for=600, open_max=600, closes_after=1)
-AFTER_A_PROBE: Final = {"success": "closed", "failure": "open", "ignored": "half-open", "": "half-open"}
+AFTER_A_PROBE: Final = {"success": "closed", "failure": "open", "ignored": "half-open"}
 LONG_AGO: Final = 1000.0
 
 
@@ -52,6 +52,7 @@ class Stage:
         self.caller = world.client(base_url=None, policy=policy, listeners=[self.counted], **scene.options)
         self._foreign = {one.inode for one in connections()}
         scene.before(self.caller)
+        self._held = self.caller.state().permits_in_use or 0
         self.counted.verdicts.clear()
 
     def play(self, method: str) -> tuple[Any, Observed]:
@@ -82,7 +83,8 @@ class Stage:
     def leftovers(self) -> list[str]:
         """Whatever a call still holds after its end."""
         state = self.caller.state()
-        found = [f"{state.permits_in_use} permits in use"] * bool(state.permits_in_use)
+        held = (state.permits_in_use or 0) - self._held
+        found = [f"{held} permits held"] * bool(held)
         return found + [f"{state.queued} waiting for a permit"] * bool(state.queued)
 
     def serves(self) -> list[str]:
@@ -158,3 +160,15 @@ def probe(fault: Fault, way: Way) -> list[str]:
         found.append("the probe's place was not given back")
     return found
 
+
+
+def come_to(fault: Fault, way: Way) -> tuple[dict[str, Observed], list[str]]:
+    """Everything a row comes to on a way, in this process: what was observed by method, and all problems."""
+    seen: dict[str, Observed] = {}
+    problems: list[str] = []
+    for method in fault.compared:
+        seen[method], found = observe(fault, way, method)
+        problems += [f"{method}: {problem}" for problem in found]
+    if fault.probed and way.virtual == fault.in_memory:
+        problems += probe(fault, way)
+    return seen, problems

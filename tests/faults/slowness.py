@@ -20,15 +20,20 @@ def pause_in_body(_: Any) -> Any:
     return Head(200, (("Content-Length", "2"),)), Data(b"o"), Pause(30), Data(b"k"), End()
 
 
-def under_a_deadline(caller: Any, method: str, url: str, **options: Any) -> Any:
-    async def inside() -> Any:
-        with deadline(SHORT):
-            return await caller.client.request(method, url, **options)
+def under(seconds: float) -> Any:
+    """Make the call inside `with deadline(seconds):`."""
 
-    if isinstance(caller.client, AsyncClient):
-        return caller.world.finish(inside())
-    with deadline(SHORT):
-        return call(caller, method, url, **options)
+    def act(caller: Any, method: str, url: str, **options: Any) -> Any:
+        async def inside() -> Any:
+            with deadline(seconds):
+                return await caller.client.request(method, url, **options)
+
+        if isinstance(caller.client, AsyncClient):
+            return caller.world.finish(inside())
+        with deadline(seconds):
+            return call(caller, method, url, **options)
+
+    return act
 
 
 AREA = Area(
@@ -44,7 +49,7 @@ AREA = Area(
         ),
         row(
             "It never answers: a `deadline()` around the call, far shorter than `attempt`.",
-            Plays(steps.hang(), in_memory=False, act=under_a_deadline),
+            Plays(steps.hang(), in_memory=False, act=under(SHORT)),
             late(circuit="ignored", waits=SHORT),
         ),
         row(
