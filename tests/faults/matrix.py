@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from faults import (
+    callers,
     connecting,
     content,
     framing,
@@ -41,6 +42,7 @@ AREAS: Final[tuple[Area, ...]] = (
     in_streams.AREA,
     policies.AREA,
     interrupted.AREA,
+    callers.AREA,
 )
 
 

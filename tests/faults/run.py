@@ -49,7 +49,8 @@ class Stage:
     def __init__(self, fault: Fault, world: Any, scene: Scene, policy: Policy) -> None:
         self.fault, self.world, self.scene = fault, world, scene
         self.counted = Counted()
-        self.caller = world.client(base_url=None, policy=policy, listeners=[self.counted], **scene.options)
+        listeners = [self.counted, *scene.options.pop("listeners", ())]
+        self.caller = world.client(base_url=None, policy=policy, listeners=listeners, **scene.options)
         self._foreign = {one.inode for one in connections()}
         scene.before(self.caller)
         self._held = self.caller.state().permits_in_use or 0

@@ -79,7 +79,7 @@ class Plays:
         for path, step in self.routes.items():
             world.on(path, step)
         good = f"{world.url}/text"
-        scene = Scene(f"{world.url}/fault", good, **self.scene)
+        scene = Scene(f"{world.url}/fault", good, **{**self.scene, "options": dict(self.scene.get("options", {}))})
         if self.warm:
             scene.before = lambda caller: caller.get(good).unwrap()
         yield scene

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import resource
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest import mock
 
 from faults.scenes import call
+
+from resilient_client.wire.sockets import resolve
 
 
 @contextmanager
@@ -29,13 +33,35 @@ def no_descriptors() -> Iterator[None]:
 
 
 @contextmanager
+def little_memory() -> Iterator[None]:
+    """Let this process have 64 MB more than it has."""
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    with open("/proc/self/statm") as counts:
+        used = int(counts.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 64 * 1024 * 1024, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+@contextmanager
 def no_threads() -> Iterator[None]:
-    """Let no thread be started."""
+    """Let no thread be started, and none that resolves names be left from before."""
 
     def start(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    with mock.patch.object(threading.Thread, "start", start):
+    with mock.patch.object(resolve, "resolver", resolve.Resolver()), mock.patch.object(threading.Thread, "start", start):
+        yield
+
+
+@contextmanager
+def clock_set_back() -> Iterator[None]:
+    """Let the wall clock go back an hour each time it is read."""
+    hours = itertools.count(1)
+    now = time.time()
+    with mock.patch.object(time, "time", lambda: now - 3600 * next(hours)):
         yield
 
 
