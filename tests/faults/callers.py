@@ -85,7 +85,12 @@ AREA = Area(
         ),
         row(
             "The wall clock is set back, again and again.",
-            Plays(steps.status(503, headers=[("Retry-After-Ms", "50")]), then=steps.text(), in_memory=False, act=inside(clock_set_back)),
+            Plays(
+                steps.status(503, headers=[("Retry-After-Ms", "50")]),
+                then=steps.text(),
+                in_memory=False,
+                act=inside(clock_set_back),
+            ),
             fine(attempts=2, circuit="failure, success", pause=0.05),
             methods=("GET",),
         ),
@@ -112,6 +117,10 @@ AREA = Area(
         ),
         row("A listener raises.", Plays(steps.text(), options={"listeners": [listens_badly]}), fine()),
         row("`auth` raises.", Plays(steps.text()), local(sent=False), call=lambda: {"auth": authenticates_badly}),
-        row("The client was closed.", Plays(steps.text(), in_memory=False, act=after_close), raises("ClientClosed", circuit="")),
+        row(
+            "The client was closed.",
+            Plays(steps.text(), in_memory=False, act=after_close),
+            raises("ClientClosed", circuit=""),
+        ),
     ),
 )

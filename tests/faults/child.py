@@ -17,6 +17,8 @@ from typing import Any
 import worlds
 from faults.expected import Observed
 from faults.fault import Fault
+from faults.matrix import rows
+from faults.run import come_to
 from faults.ways import WIRES, Way
 
 TESTS = Path(worlds.__file__).parent
@@ -26,8 +28,6 @@ Came = tuple[dict[str, Observed], list[str]]
 
 def rows_of(way: Way) -> list[Fault]:
     """The rows that need a process of their own on `way`."""
-    from faults.matrix import rows
-
     return [fault for fault in rows() if fault.own_process and way.meets(fault)]
 
 
@@ -55,14 +55,18 @@ def in_own_process(fault: Fault, way: Way) -> Came:
     return {method: Observed(**one) for method, one in observed.items()}, problems
 
 
-def main() -> None:
-    from faults.run import come_to
+def met(fault: Fault, way: Way) -> Came:
+    """What came of a row on a way, in this process or in one of its own."""
+    return in_own_process(fault, way) if fault.own_process else come_to(fault, way)
 
+
+def main() -> None:
     (way,) = (way for way in WIRES if way.name == sys.argv[1])
     for fault in rows_of(way):
         observed, problems = come_to(fault, way)
         told = {method: one.as_dict() for method, one in observed.items()}
-        print(json.dumps([fault.name, told, problems]), flush=True)
+        sys.stdout.write(json.dumps([fault.name, told, problems]) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -61,7 +61,12 @@ AREA = Area(
             Plays(steps.text(), in_memory=False, act=inside(connecting_fails(errno.ECONNRESET))),
             unsent(K.CONNECT),
         ),
-        row("Everything is swallowed (a full backlog): `connect`.", swallowed, unsent(K.CONNECT_TIMEOUT, waits=SHORT), timeouts=only(connect=SHORT)),
+        row(
+            "Everything is swallowed (a full backlog): `connect`.",
+            swallowed,
+            unsent(K.CONNECT_TIMEOUT, waits=SHORT),
+            timeouts=only(connect=SHORT),
+        ),
         row(
             "Everything is swallowed: `attempt`.",
             swallowed,

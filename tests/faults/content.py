@@ -35,17 +35,29 @@ AREA = Area(
     (
         row("A gzip stream that stops half-way.", Plays(steps.cut_gzip()), UNDECODABLE),
         row("It says gzip and is not.", Plays(steps.wrong_encoding()), UNDECODABLE),
-        row("A gzip stream whose checksum is wrong.", Plays(steps.status(200, bytes(CONTRADICTORY), headers=CODED)), UNDECODABLE),
+        row(
+            "A gzip stream whose checksum is wrong.",
+            Plays(steps.status(200, bytes(CONTRADICTORY), headers=CODED)),
+            UNDECODABLE,
+        ),
         row("A second gzip member behind the first.", Plays(steps.two_gzip_members()), UNDECODABLE),
-        row("Garbage behind a gzip stream.", Plays(steps.status(200, gzip.compress(b"a") + b"b", headers=CODED)), UNDECODABLE),
+        row(
+            "Garbage behind a gzip stream.",
+            Plays(steps.status(200, gzip.compress(b"a") + b"b", headers=CODED)),
+            UNDECODABLE,
+        ),
         row("deflate in its zlib wrapper.", Plays(steps.deflated(), **HELLO), fine()),
         row("deflate without a wrapper, as some servers send it.", Plays(steps.deflated(raw=True), **HELLO), fine()),
         row("It says deflate and is not.", Plays(steps.wrong_encoding("deflate")), UNDECODABLE),
         row("A content coding that nobody asked for.", Plays(steps.wrong_encoding("compress")), UNDECODABLE),
-        row("Five content codings on top of each other.", Plays(steps.wrong_encoding(", ".join(["gzip"] * 5))), UNDECODABLE),
         row(
-            "A gzip bomb: 50 MB in 50 kB.",
-            Plays(steps.gzip_bomb(50 * 1024 * 1024)),
+            "Five content codings on top of each other.",
+            Plays(steps.wrong_encoding(", ".join(["gzip"] * 5))),
+            UNDECODABLE,
+        ),
+        row(
+            "A gzip bomb: 10 MB in 10 kB.",
+            Plays(steps.gzip_bomb(10 * 1024 * 1024)),
             final(K.TOO_LARGE, status=200),
             policy={"max_body": 1_000_000},
         ),
@@ -60,7 +72,11 @@ AREA = Area(
             Plays(steps.status(503, b"no gzip", headers=CODED)),
             answer(503, again=True),
         ),
-        row("A charset that does not exist: UTF-8.", typed(b"hello", "text/plain; charset=klingon", check=text_is("hello")), fine()),
+        row(
+            "A charset that does not exist: UTF-8.",
+            typed(b"hello", "text/plain; charset=klingon", check=text_is("hello")),
+            fine(),
+        ),
         row(
             "Bytes that are not of the charset: U+FFFD.",
             typed(b"hell\xff", "text/plain; charset=utf-8", check=text_is("hell\ufffd")),

@@ -1,7 +1,7 @@
 """What a call must come to, and how that differs from what was observed.
 
-A row says what happened to one request; whether it is sent again follows from two rules that are written here once: only
-what is transient is repeated, and only what is safe to repeat.
+A row says what happened to one request; whether it is sent again follows from two rules that are written here once:
+only what is transient is repeated, and only what is safe to repeat.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Observed:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a row says. `kind` None is a success, a string the name of an exception; `status` None is any, or none.
+    """What a row says. `kind` None is a success, a str the name of an exception. `status` None is any, or none.
 
     `again`: the policy would repeat it. `sent` None: it may have been or not, as the network has it. `circuit` is what
     each attempt counts as: "success", "failure", "ignored", or "" when the circuit is not asked. `attempts` are those of

@@ -44,8 +44,16 @@ AREA = Area(
         row("A chunk is longer than its size.", chunks(b"2\r\nhello\r\n0\r\n\r\n"), seen(K.PROTOCOL, status=200)),
         row("The connection is closed inside a chunk.", Plays(steps.cut_chunk()), seen(K.TRUNCATED, status=200)),
         row("The last chunk never comes.", Plays(steps.no_last_chunk()), seen(K.TRUNCATED, status=200)),
-        row("The connection is reset before the last chunk.", chunks(b"5\r\nhello\r\n", Reset()), seen(K.TRUNCATED, status=200)),
-        row("Extensions of chunks, and trailers.", chunks(b"5;a=b\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n", End(), **HELLO), fine()),
+        row(
+            "The connection is reset before the last chunk.",
+            chunks(b"5\r\nhello\r\n", Reset()),
+            seen(K.TRUNCATED, status=200),
+        ),
+        row(
+            "Extensions of chunks, and trailers.",
+            chunks(b"5;a=b\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n", End(), **HELLO),
+            fine(),
+        ),
         row(
             "No length: the body ends with the connection.",
             Plays(lambda _: (Raw(b"HTTP/1.1 200 OK\r\n\r\nhello"), Close()), **HELLO),
@@ -56,9 +64,19 @@ AREA = Area(
             sends(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello and more", **HELLO),
             fine(),
         ),
-        row("A second answer behind the first; it does not reach the next caller.", Plays(steps.second_answer()), fine()),
-        row("A 204 with a body.", sends(b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello", **EMPTY), fine(204)),
-        row("A 304 with a body.", sends(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nhello", **EMPTY), fine(304)),
+        row(
+            "A second answer behind the first; it does not reach the next caller.", Plays(steps.second_answer()), fine()
+        ),
+        row(
+            "A 204 with a body.",
+            sends(b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello", **EMPTY),
+            fine(204),
+        ),
+        row(
+            "A 304 with a body.",
+            sends(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nhello", **EMPTY),
+            fine(304),
+        ),
         row(
             "An answer to HEAD with a body.",
             sends(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", **EMPTY),

@@ -50,7 +50,9 @@ AREA = Area(
         row("The connection is closed without a byte.", Plays(steps.close()), seen(K.RESET)),
         row("The connection is reset without a byte.", Plays(steps.reset()), seen(K.RESET)),
         row("The connection is closed inside the head.", sends(b"HTTP/1.1 200 OK\r\nContent-Le"), seen(K.RESET)),
-        row("The connection is reset inside the head.", sends(b"HTTP/1.1 200 OK\r\nContent-Le", Reset()), seen(K.RESET)),
+        row(
+            "The connection is reset inside the head.", sends(b"HTTP/1.1 200 OK\r\nContent-Le", Reset()), seen(K.RESET)
+        ),
         row("Garbage in place of a status line.", Plays(steps.garbage()), seen(K.PROTOCOL)),
         row("The greeting of another protocol.", sends(b"SSH-2.0-OpenSSH_9.7\r\n"), seen(K.PROTOCOL)),
         row("HTTP/0.9: a body without a head.", Plays(steps.http09()), seen(K.PROTOCOL)),

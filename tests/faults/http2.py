@@ -47,24 +47,66 @@ def says(what: str, make: Any, expected: Expected | None = None) -> Fault:
 AREA = Area(
     "HTTP/2",
     (
-        row("GOAWAY before the request was taken, then a good server.", plays(steps.goaway(), then=steps.text()), fine(attempts=2, circuit="failure, success")),
+        row(
+            "GOAWAY before the request was taken, then a good server.",
+            plays(steps.goaway(), then=steps.text()),
+            fine(attempts=2, circuit="failure, success"),
+        ),
         row("GOAWAY before the request was taken, each time.", plays(steps.goaway()), unsent(K.RESET)),
         row("The server refuses the stream.", plays(steps.refused_stream()), unsent(K.RESET)),
         row("The server resets the stream.", plays(steps.reset()), seen(K.RESET)),
-        row("The server resets the stream inside the body.", plays(steps.reset_in_body()), seen(K.TRUNCATED, status=200)),
+        row(
+            "The server resets the stream inside the body.", plays(steps.reset_in_body()), seen(K.TRUNCATED, status=200)
+        ),
         row("The connection is closed without an answer.", plays(steps.close()), seen(K.RESET)),
         row("The connection is closed inside the body.", plays(steps.short_body()), seen(K.TRUNCATED, status=200)),
-        row("The stream ends before Content-Length.", plays(lambda _: (Head(200, (("Content-Length", "9"),)), Data(b"short"), End())), seen(K.PROTOCOL)),
-        row("The connection falls silent: `read`, then a new connection.", plays(steps.hang()), seen(K.READ_TIMEOUT, waits=SHORT), timeouts=only(read=SHORT)),
-        row("The server never says its settings: `connect`.", talks(nothing, greeting=b""), unsent(K.CONNECT_TIMEOUT, waits=LONGER), timeouts=only(connect=LONGER)),
-        row("The server speaks HTTP/1.1 after all.", talks(nothing, greeting=b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), unsent(K.PROTOCOL)),
-        row("An answer without `:status`.", plays(lambda _: (Head(0, (("x-odd", "1"),)), Data(b"x"), End())), seen(K.PROTOCOL)),
-        row("A head of 200 kB.", plays(lambda _: (Head(200, tuple((f"x-{n}", "x" * 1000) for n in range(200))), End())), final(K.TOO_LARGE)),
+        row(
+            "The stream ends before Content-Length.",
+            plays(lambda _: (Head(200, (("Content-Length", "9"),)), Data(b"short"), End())),
+            seen(K.PROTOCOL),
+        ),
+        row(
+            "The connection falls silent: `read`, then a new connection.",
+            plays(steps.hang()),
+            seen(K.READ_TIMEOUT, waits=SHORT),
+            timeouts=only(read=SHORT),
+        ),
+        row(
+            "The server never says its settings: `connect`.",
+            talks(nothing, greeting=b""),
+            unsent(K.CONNECT_TIMEOUT, waits=LONGER),
+            timeouts=only(connect=LONGER),
+        ),
+        row(
+            "The server speaks HTTP/1.1 after all.",
+            talks(nothing, greeting=b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+            unsent(K.PROTOCOL),
+        ),
+        row(
+            "An answer without `:status`.",
+            plays(lambda _: (Head(0, (("x-odd", "1"),)), Data(b"x"), End())),
+            seen(K.PROTOCOL),
+        ),
+        row(
+            "A head of 200 kB.",
+            plays(lambda _: (Head(200, tuple((f"x-{n}", "x" * 1000) for n in range(200))), End())),
+            final(K.TOO_LARGE),
+        ),
         says("A head that HPACK cannot read.", lambda stream: frame(HEADERS, END_HEADERS, stream, b"\xff" * 20)),
         says("A body without a head.", lambda stream: frame(DATA, END_STREAM, stream, b"ok")),
-        says("A frame of 16 MB.", lambda stream: frame(HEADERS, END_HEADERS, stream, OK) + frame(DATA, 0, stream, claims=2**24 - 1), seen(K.PROTOCOL)),
-        says("A head in a thousand frames.", lambda stream: frame(HEADERS, 0, stream, OK) + frame(CONTINUATION, 0, stream) * 1000),
-        says("A push that was declined.", lambda stream: frame(PUSH_PROMISE, END_HEADERS, stream, struct.pack(">I", 2) + OK)),
+        says(
+            "A frame of 16 MB.",
+            lambda stream: frame(HEADERS, END_HEADERS, stream, OK) + frame(DATA, 0, stream, claims=2**24 - 1),
+            seen(K.PROTOCOL),
+        ),
+        says(
+            "A head in a thousand frames.",
+            lambda stream: frame(HEADERS, 0, stream, OK) + frame(CONTINUATION, 0, stream) * 1000,
+        ),
+        says(
+            "A push that was declined.",
+            lambda stream: frame(PUSH_PROMISE, END_HEADERS, stream, struct.pack(">I", 2) + OK),
+        ),
         says("Ten thousand SETTINGS.", lambda _: frame(SETTINGS) * 10_000),
         row(
             "The window for the request body never opens: `write`.",

@@ -73,7 +73,11 @@ def talks(answer: Answer, *, greeting: bytes = frame(SETTINGS)) -> Any:
     @contextmanager
     def scene(_: Any) -> Iterator[Scene]:
         answers = [answer]
-        serve = over_tls(lambda: context, speaking(lambda *given: answers[0](*given), greeting))
+
+        def answering(connection: Any, stream: int) -> object:
+            return answers[0](connection, stream)
+
+        serve = over_tls(lambda: context, speaking(answering, greeting))
         well = over_tls(lambda: context, speaking(answer_well, frame(SETTINGS)))
         with peer(serve) as running:
 

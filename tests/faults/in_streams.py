@@ -28,20 +28,38 @@ ENDED = {"circuit": "failure", "status": 200}
 AREA = Area(
     "Streams",
     (
-        row("The connection is closed before the first byte of the body.", read(lambda _: (TEN, Close())), seen(K.TRUNCATED, status=200)),
-        row("The connection is reset before the first byte of the body.", read(lambda _: (TEN, Reset())), seen(K.TRUNCATED, status=200)),
+        row(
+            "The connection is closed before the first byte of the body.",
+            read(lambda _: (TEN, Close())),
+            seen(K.TRUNCATED, status=200),
+        ),
+        row(
+            "The connection is reset before the first byte of the body.",
+            read(lambda _: (TEN, Reset())),
+            seen(K.TRUNCATED, status=200),
+        ),
         row(
             "The first byte of the body does not come: `read`.",
             read(lambda _: (TEN, Pause(30))),
             seen(K.READ_TIMEOUT, status=200, waits=LONGER),
             timeouts=only(read=LONGER),
         ),
-        row("503, then a stream.", read(steps.status(503), then=steps.text()), fine(attempts=2, circuit="failure, success"), methods=("GET",)),
+        row(
+            "503, then a stream.",
+            read(steps.status(503), then=steps.text()),
+            fine(attempts=2, circuit="failure, success"),
+            methods=("GET",),
+        ),
         row("The connection is closed in mid-stream.", read(steps.short_body()), final(K.TRUNCATED, **ENDED)),
         row("The connection is reset in mid-stream.", read(steps.reset_in_body()), final(K.TRUNCATED, **ENDED)),
         row("A bad chunk in mid-stream.", read(steps.bad_chunk()), final(K.PROTOCOL, **ENDED)),
-        row("A gzip stream that stops half-way.", read(steps.cut_gzip()), final(K.DECODE, status=200)),
-        row("A pause in mid-stream: `read`.", read(pause_in_body), final(K.READ_TIMEOUT, **ENDED, waits=LONGER), timeouts=only(read=LONGER)),
+        row("A gzip coding that stops in mid-stream.", read(steps.cut_gzip()), final(K.DECODE, status=200)),
+        row(
+            "A pause in mid-stream: `read`.",
+            read(pause_in_body),
+            final(K.READ_TIMEOUT, **ENDED, waits=LONGER),
+            timeouts=only(read=LONGER),
+        ),
         row(
             "A stream without end: `total`. It was sending, so the circuit is not told.",
             read(steps.endless_body(piece=b"x", every=0.01)),

@@ -112,7 +112,9 @@ class Phase:
                 yield playing
 
         methods = ("PUT",) if "call" in self.more else ("GET",)
-        return row(f"{what} {self.name}.", scene, raises(raised, circuit=self.circuit), methods=methods, **self.more, **more)
+        return row(
+            f"{what} {self.name}.", scene, raises(raised, circuit=self.circuit), methods=methods, **self.more, **more
+        )
 
 
 HALF = steps.status(200)
@@ -123,7 +125,10 @@ PHASES = (
     Phase("in the TLS handshake", told(scheme="https", options={"verify": CERTIFICATES.client_context()})),
     Phase("sending the body", told(), more={"call": large}),
     Phase("waiting for the answer", played(steps.hang(), lambda caller: caller.world.journal.requests)),
-    Phase("reading the body", played(lambda _: (Head(200, (("Content-Length", "9"),)), Data(b"half"), Pause(30)), answered)),
+    Phase(
+        "reading the body",
+        played(lambda _: (Head(200, (("Content-Length", "9"),)), Data(b"half"), Pause(30)), answered),
+    ),
     Phase(
         "in the pause before another attempt",
         played(steps.status(503), lambda caller: answered(caller) and not caller.state().permits_in_use),

@@ -22,7 +22,9 @@ STAYING: Final = "resilient-client-dns"
 """Threads that resolve names: a lookup cannot be interrupted, and they wait for the next one."""
 
 
-def eventually(state: Callable[[], Any], wanted: Callable[[Any], bool], between: Callable[[], object] | None = None) -> Any:
+def eventually(
+    state: Callable[[], Any], wanted: Callable[[Any], bool], between: Callable[[], object] | None = None
+) -> Any:
     """Return `state()` as soon as it is as wanted, or as it is when patience is over."""
     until = time.monotonic() + PATIENCE
     while not wanted(found := state()) and time.monotonic() < until:
@@ -43,7 +45,7 @@ def descriptors() -> dict[int, str]:
 
 
 class Connection(NamedTuple):
-    """One client's end of a TCP connection: which it is, the port it goes to, and whether there is something to read."""
+    """One client's end of a TCP connection: which it is, the port it goes to, whether there is something to read."""
 
     inode: str
     to: int

@@ -54,7 +54,9 @@ def hung(world: Any) -> Iterator[Scene]:
 def swallowed(world: Any, count: int, then: Found) -> Iterator[Scene]:
     """A name whose first `count` addresses take no connection and refuse none."""
     with ExitStack() as holes:
-        places = [(hole.host, hole.port) for hole in (holes.enter_context(sockets.full_backlog()) for _ in range(count))]
+        places = [
+            (hole.host, hole.port) for hole in (holes.enter_context(sockets.full_backlog()) for _ in range(count))
+        ]
         with named(lambda _: [*at(*places), *then])(world) as scene:
             yield scene
 
@@ -82,13 +84,17 @@ AREA = Area(
             named(fails(socket.EAI_FAMILY, "ai_family not supported")),
             unsent(K.DNS),
         ),
-        row("The only address is of a family that this machine does not have.", named(unknown_family), unsent(K.CONNECT)),
+        row(
+            "The only address is of a family that this machine does not have.", named(unknown_family), unsent(K.CONNECT)
+        ),
         row(
             "The first address is of a family that this machine does not have, the second is good.",
             named(lambda port: [*unknown_family(port), *at(("127.0.0.1", port))]),
             fine(),
         ),
-        row("The resolver hangs: `connect`.", hung, unsent(K.CONNECT_TIMEOUT, waits=SHORT), timeouts=only(connect=SHORT)),
+        row(
+            "The resolver hangs: `connect`.", hung, unsent(K.CONNECT_TIMEOUT, waits=SHORT), timeouts=only(connect=SHORT)
+        ),
         row(
             "The resolver hangs: `total`.",
             hung,
@@ -96,7 +102,11 @@ AREA = Area(
             timeouts=Timeouts(total=SHORT),
         ),
         row("All three addresses are dead.", named(dead), unsent(K.CONNECT)),
-        row("Two addresses are dead, the third is good.", named(lambda port: [*dead(port)[:2], *at(("127.0.0.1", port))]), fine()),
+        row(
+            "Two addresses are dead, the third is good.",
+            named(lambda port: [*dead(port)[:2], *at(("127.0.0.1", port))]),
+            fine(),
+        ),
         row(
             "Two addresses swallow everything; together they have the time of `connect`.",
             swallowed_all,

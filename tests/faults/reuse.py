@@ -12,7 +12,7 @@ from faults.scenes import Plays
 
 from resilient_client import FailureKind as K
 from resilient_client.testing import steps
-from resilient_client.testing.script import Close, End, Raw, Received
+from resilient_client.testing.script import Raw, Received
 
 TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -60,7 +60,7 @@ AREA = Area(
         row("The server was restarted in the meantime.", left(restart), fine()),
         row("The server said something on an idle connection (408).", left(lambda _: None, and_more), fine()),
         row(
-            "The server closes the connection just as the request goes out: once more over a new one, charged to nobody.",
+            "The server closes the connection just as the request goes out: once more over a new one, free of charge.",
             Plays(steps.close(), then=steps.text(), warm=True),
             fine(**RESENT),
             methods=("GET",),

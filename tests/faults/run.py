@@ -162,12 +162,11 @@ def probe(fault: Fault, way: Way) -> list[str]:
     return found
 
 
-
 def come_to(fault: Fault, way: Way) -> tuple[dict[str, Observed], list[str]]:
     """Everything a row comes to on a way, in this process: what was observed by method, and all problems."""
     seen: dict[str, Observed] = {}
     problems: list[str] = []
-    for method in fault.compared:
+    for method in fault.compared(virtual=way.virtual):
         seen[method], found = observe(fault, way, method)
         problems += [f"{method}: {problem}" for problem in found]
     if fault.probed and way.virtual == fault.in_memory:

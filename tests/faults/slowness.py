@@ -40,7 +40,9 @@ AREA = Area(
     "Slowness",
     (
         row("It never answers: `read`.", Plays(steps.hang()), seen(K.READ_TIMEOUT, waits=SHORT), timeouts=READ),
-        row("It never answers: `attempt`.", Plays(steps.hang()), seen(K.ATTEMPT_TIMEOUT, waits=SHORT), timeouts=ATTEMPT),
+        row(
+            "It never answers: `attempt`.", Plays(steps.hang()), seen(K.ATTEMPT_TIMEOUT, waits=SHORT), timeouts=ATTEMPT
+        ),
         row(
             "It never answers: `total`, all of which one attempt had.",
             Plays(steps.hang()),

@@ -1,9 +1,8 @@
 """Every row on every way: what a call comes to, what it leaves behind, and whether the client is as good as before."""
 
 import pytest
-from faults.child import in_own_process
+from faults.child import met
 from faults.matrix import rows
-from faults.run import come_to
 from faults.ways import IN_MEMORY, WIRES
 
 MET = [
@@ -16,5 +15,5 @@ MET = [
 
 @pytest.mark.parametrize(("fault", "way"), MET)
 def test_fault(fault, way):
-    _, problems = in_own_process(fault, way) if fault.own_process else come_to(fault, way)
+    _, problems = met(fault, way)
     assert not problems, "\n".join([fault.what, *problems])

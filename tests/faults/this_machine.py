@@ -52,7 +52,10 @@ def no_threads() -> Iterator[None]:
     def start(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    with mock.patch.object(resolve, "resolver", resolve.Resolver()), mock.patch.object(threading.Thread, "start", start):
+    with (
+        mock.patch.object(resolve, "resolver", resolve.Resolver()),
+        mock.patch.object(threading.Thread, "start", start),
+    ):
         yield
 
 
@@ -61,7 +64,7 @@ def clock_set_back() -> Iterator[None]:
     """Let the wall clock go back an hour each time it is read."""
     hours = itertools.count(1)
     now = time.time()
-    with mock.patch.object(time, "time", lambda: now - 3600 * next(hours)):
+    with mock.patch.object(time, "time", side_effect=lambda: now - 3600 * next(hours)):
         yield
 
 

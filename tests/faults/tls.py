@@ -102,7 +102,11 @@ AREA = Area(
         row("The certificate is self-signed.", certificate("self-signed"), CERTIFIED),
         row("The certificate has expired.", certificate("expired"), CERTIFIED),
         row("The certificate is of another host.", certificate("wrong-host"), CERTIFIED),
-        row("The server speaks TLS 1.1 at most.", trusting(over_tls(limited_to(ssl.TLSVersion.TLSv1_1), answers)), CERTIFIED),
+        row(
+            "The server speaks TLS 1.1 at most.",
+            trusting(over_tls(limited_to(ssl.TLSVersion.TLSv1_1), answers)),
+            CERTIFIED,
+        ),
         row("The server does not speak TLS.", trusting(plain), CERTIFIED),
         row(
             "The server wants a client certificate, TLS 1.2: it ends the handshake.",
@@ -116,8 +120,18 @@ AREA = Area(
         ),
         row("The handshake is reset.", after_hello(reset), unsent(K.CONNECT)),
         row("The connection is closed in the handshake.", after_hello(lambda _: None), unsent(K.CONNECT)),
-        row("The handshake stalls: `connect`.", stalled, unsent(K.CONNECT_TIMEOUT, waits=SHORT), timeouts=only(connect=SHORT)),
-        row("The handshake stalls: `total`.", stalled, late(circuit="failure", waits=SHORT, sent=False), timeouts=Timeouts(total=SHORT)),
+        row(
+            "The handshake stalls: `connect`.",
+            stalled,
+            unsent(K.CONNECT_TIMEOUT, waits=SHORT),
+            timeouts=only(connect=SHORT),
+        ),
+        row(
+            "The handshake stalls: `total`.",
+            stalled,
+            late(circuit="failure", waits=SHORT, sent=False),
+            timeouts=Timeouts(total=SHORT),
+        ),
         row(
             "A body that ends with the connection, without a close_notify: perhaps cut by an attacker.",
             on_server(Plays(lambda _: (Raw(HALF), Close(notify=False))), tls="valid"),
@@ -128,7 +142,15 @@ AREA = Area(
             on_server(Plays(lambda _: (Raw(HALF), Close()), check=text_is("hello")), tls="valid"),
             fine(),
         ),
-        row("The connection is cut inside a body with a length.", on_server(Plays(steps.short_body()), tls="valid"), seen(K.TRUNCATED, status=200)),
-        row("Bytes inside the body that are no TLS.", trusting(over_tls(GOOD, garbage_in_body)), seen(K.TRUNCATED, status=200)),
+        row(
+            "The connection is cut inside a body with a length.",
+            on_server(Plays(steps.short_body()), tls="valid"),
+            seen(K.TRUNCATED, status=200),
+        ),
+        row(
+            "Bytes inside the body that are no TLS.",
+            trusting(over_tls(GOOD, garbage_in_body)),
+            seen(K.TRUNCATED, status=200),
+        ),
     ),
 )

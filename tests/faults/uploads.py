@@ -11,10 +11,10 @@ from typing import Any
 from faults.expected import answer, local, seen
 from faults.fault import SHORT, Area, only, row
 from faults.peers import head_of, met_by, read_on, reset
-from faults.scenes import Plays, Scene
+from faults.scenes import Scene
 
 from resilient_client import FailureKind as K
-from resilient_client.testing import sockets, steps
+from resilient_client.testing import sockets
 
 UPLOADS = ("PUT", "POST")
 
@@ -82,7 +82,13 @@ AREA = Area(
             call=large,
             methods=UPLOADS,
         ),
-        row("The server resets in the middle of the upload.", met_by(reset_in_upload), seen(K.RESET), call=large, methods=UPLOADS),
+        row(
+            "The server resets in the middle of the upload.",
+            met_by(reset_in_upload),
+            seen(K.RESET),
+            call=large,
+            methods=UPLOADS,
+        ),
         row(
             "The server answers 413 early and reads on.",
             met_by(early_answer_reading_on),
@@ -99,9 +105,27 @@ AREA = Area(
         ),
         row("The body raises before its first piece.", listening, local(sent=False), call=raising(), methods=UPLOADS),
         row("The body raises after its first piece.", listening, local(), call=raising(b"piece"), methods=UPLOADS),
-        row("The body yields what is no bytes.", listening, local(sent=False), call=lambda: {"content": iter(["text"])}, methods=UPLOADS),
-        row("The body is shorter than its Content-Length.", listening, local(), call=claiming(10, b"short"), methods=UPLOADS),
-        row("The body is longer than its Content-Length.", listening, local(), call=claiming(3, b"abc", b"de"), methods=UPLOADS),
+        row(
+            "The body yields what is no bytes.",
+            listening,
+            local(sent=False),
+            call=lambda: {"content": iter(["text"])},
+            methods=UPLOADS,
+        ),
+        row(
+            "The body is shorter than its Content-Length.",
+            listening,
+            local(),
+            call=claiming(10, b"short"),
+            methods=UPLOADS,
+        ),
+        row(
+            "The body is longer than its Content-Length.",
+            listening,
+            local(),
+            call=claiming(3, b"abc", b"de"),
+            methods=UPLOADS,
+        ),
         row(
             "A piece of the body does not come: `attempt`.",
             listening,
