@@ -68,7 +68,8 @@ class Listener:
 
     def _bind(self) -> socket.socket:
         inet = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        bound = socket.socket(inet if self._uds is None else socket.AF_UNIX)
+        # Named as TCP, its connections get no Nagle's delay from asyncio, which looks at the protocol's number.
+        bound = socket.socket(inet, proto=socket.IPPROTO_TCP) if self._uds is None else socket.socket(socket.AF_UNIX)
         try:
             bound.settimeout(0)
             if self._uds is None:

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from email.utils import format_datetime
+from itertools import count, repeat
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -214,6 +215,31 @@ def drip_body(seconds: float, *, pieces: int = 40) -> Step:
     return _play(*moves, End())
 
 
+def early_hints(times: int | None, *, every: float = 0.0, then: Step | None = None) -> Step:
+    """Send `times` informational answers (103), one `every` so many seconds, then answer; None: never stop."""
+    answer = then or text()
+
+    def play(request: Received) -> Iterator[Move]:
+        for _ in range(times) if times is not None else repeat(None):
+            yield Pause(every)
+            yield Head(103, (("Link", "</style.css>; rel=preload"),))
+        yield from answer(request)
+
+    return play
+
+
+def endless_head(*, every: float = 0.0) -> Step:
+    """Send header fields for ever."""
+
+    def play(_: Received) -> Iterator[Move]:
+        yield Raw(b"HTTP/1.1 200 OK\r\n")
+        for number in count():
+            yield Pause(every)
+            yield Raw(b"X-Field-%d: %s\r\n" % (number, b"x" * 100))
+
+    return play
+
+
 def endless_body(*, piece: bytes = b"x" * 65536, every: float = 0.0) -> Step:
     """Send body for ever."""
 
@@ -286,6 +312,16 @@ def bad_chunk() -> Step:
     """Send a chunk whose size is no number."""
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     return _play(Raw(head + b"5\r\nhello\r\nZZ\r\nworld\r\n"), Close())
+
+
+def cut_chunk() -> Step:
+    """Close in the middle of a chunk."""
+    return _play(Head(200, (("Transfer-Encoding", "chunked"),)), Raw(b"a\r\nonly"), Close())
+
+
+def no_last_chunk() -> Step:
+    """Send whole chunks and close before the one that ends the body."""
+    return _play(Head(200, (("Transfer-Encoding", "chunked"),)), Data(b"as if whole"), Close())
 
 
 def contradicting_lengths() -> Step:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from resilient_client.exchange import Limits, RawHeaders
     from resilient_client.wire.sockets import Network, Stream
 
+HTTP: Final = b"HTTP/"
+
 GRACE: Final = 0.05
 """Seconds for an answer to arrive that a server gave to a request before it had taken all of it."""
 
@@ -108,20 +110,26 @@ class Http1Connection:
         return self.early is not None and self.early.status_code >= 300
 
     async def _answer_instead(self, problem: OSError, limits: Limits) -> Any:
-        """Return what the server says to a request that it took only a part of, if it is here; else raise."""
+        """Return what the server says to a request that it took only a part of, if it is here; else raise.
+
+        Inside TLS it may have said why it took nothing: TLS 1.3 refuses a client's certificate after the handshake.
+        """
         late = isinstance(problem, Expired)
         failure = self._broken(problem)
         if late:
             failure = self.error(limits.expired(FailureKind.WRITE_TIMEOUT), "the server took nothing")
-        if not self.sent:
+        if not self.sent and self.stream.info("ssl_object") is None:
             raise failure from problem
         self._limits = replace(limits, attempt_until=limits.attempt_until + GRACE, read=GRACE)
         try:
-            return await self._head()
-        except WireError:
-            raise failure from problem
+            answer = await self._head()
+        except WireError as heard:
+            raise heard if heard.kind is FailureKind.TLS else failure from problem
         finally:
             self._limits = limits
+        if not self.sent:
+            raise failure from problem
+        return answer
 
     async def _head(self) -> Any:
         while True:
@@ -177,6 +185,8 @@ class Http1Connection:
         except OSError as problem:
             raise self._broken(problem) from problem
         if data:
+            if not self._heard and not data.startswith(HTTP[: len(data)]):  # the parser would wait for a whole head
+                raise self.error(FailureKind.PROTOCOL, f"the answer does not begin as HTTP/1 does: {data[:20]!r}")
             self._heard = True
             self._received += len(data)
             limits.check("reading the answer", sent=True)
@@ -198,7 +208,7 @@ class Http1Connection:
 
     def _broken(self, problem: OSError | None) -> WireError:
         how = said(problem) if problem is not None else "closed by the server"
-        if is_tls_alert(problem) and not self._heard:  # TLS 1.3 refuses a client's certificate after the handshake
+        if is_tls_alert(problem) and not self._heard:
             return self.error(FailureKind.TLS, f"the server ended TLS ({how})")
         if self.parser.their_state is h11.SEND_BODY:
             return self.error(FailureKind.TRUNCATED, f"the connection ended inside the body ({how})")

@@ -188,7 +188,7 @@ def test_known_codings_are_decoded(world, step):
         (two_gzip_members(), "decode"),
         (wrong_encoding(), "decode"),
         (wrong_encoding("br"), "decode"),
-        (http09(), "reset"),
+        (http09(), "protocol"),
         (contradicting_lengths(), "protocol"),
         (length_and_chunked(), "protocol"),
         (huge_headers(), "too_large"),

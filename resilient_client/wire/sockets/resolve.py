@@ -41,6 +41,8 @@ def literal(host: str, port: int) -> list[Address] | None:
 
 def _lookup(name: Lookup) -> list[Address]:
     found = socket.getaddrinfo(name[0], name[1], type=socket.SOCK_STREAM)
+    if not found:
+        raise socket.gaierror(socket.EAI_NONAME, f"{name[0]} has no address")
     return list(dict.fromkeys(Address(family, sockaddr) for family, _, _, _, sockaddr in found))
 
 

@@ -15,6 +15,9 @@ from resilient_client.forking import on_fork
 from resilient_client.wire.sockets import READ_SIZE, Stream
 
 
+NOTHING: Final = memoryview(b"")
+
+
 class Offering:
     """One at a time sets what a context offers and takes a copy of it."""
 
@@ -38,7 +41,7 @@ class TlsStream:
         self._inner = inner
         self._flushing = False
         self._held = b""
-        self._rest = memoryview(b"")
+        self._rest = NOTHING
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         with _offering.lock:  # the offer is copied from the context here, and another client may share the context
@@ -152,11 +155,11 @@ class TlsStream:
         self._flushing = True
         try:
             while self._rest or self._outgoing.pending:
-                self._rest = self._rest or memoryview(self._outgoing.read())
-                count = await self._inner.send(self._rest, until, listening=listening)
+                data, self._rest = self._rest or memoryview(self._outgoing.read()), NOTHING
+                count = await self._inner.send(data, until, listening=listening)
+                self._rest = data[count:]  # lost when sending fails: then there is only something to read
                 if not count and await self.heard():
                     return False
-                self._rest = self._rest[count:]
         finally:
             self._flushing = False
         return True

@@ -1,0 +1,109 @@
+"""What a call may have left behind in this process: connections, descriptors, threads."""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, NamedTuple
+
+PATIENCE: Final = 5.0
+"""Seconds after which something that is still there was left behind; closing takes the kernel and the loop a moment."""
+
+CLOSED: Final = 7
+"""What the kernel calls a socket that is not, or no more, connected."""
+
+STAYING: Final = "resilient-client-dns"
+"""Threads that resolve names: a lookup cannot be interrupted, and they wait for the next one."""
+
+
+def eventually(
+    state: Callable[[], Any], wanted: Callable[[Any], bool], between: Callable[[], object] | None = None
+) -> Any:
+    """Return `state()` as soon as it is as wanted, or as it is when patience is over."""
+    until = time.monotonic() + PATIENCE
+    while not wanted(found := state()) and time.monotonic() < until:
+        if between is not None:
+            between()
+        time.sleep(0.002)
+        gc.collect()
+    return found
+
+
+def descriptors() -> dict[int, str]:
+    """The open descriptors of this process and what they are."""
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
+    return found
+
+
+class Connection(NamedTuple):
+    """One client's end of a TCP connection: which it is, the port it goes to, whether there is something to read."""
+
+    inode: str
+    to: int
+    news: bool
+
+
+def _remote_port(one: socket.socket) -> int:
+    """The port at the other end; 0 while there is none."""
+    try:
+        return int(one.getpeername()[1])
+    except OSError:
+        return 0
+
+
+def _has_news(one: socket.socket) -> bool:
+    """Whether bytes have come, or the end."""
+    poll = select.poll()
+    poll.register(one, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _looked_at(number: int) -> socket.socket | None:
+    """A duplicate of an open descriptor that is a socket."""
+    try:
+        return socket.socket(fileno=os.dup(number))
+    except OSError:
+        return None
+
+
+def connections() -> list[Connection]:
+    """The client's ends of this process's TCP connections."""
+    ends, served = [], set()
+    for number, what in descriptors().items():
+        if not what.startswith("socket:") or (one := _looked_at(number)) is None:
+            continue
+        with one, suppress(OSError):  # it may be closed this moment
+            if one.family not in {socket.AF_INET, socket.AF_INET6}:
+                continue
+            local = one.getsockname()[1]
+            if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                served.add(local)
+            elif one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != CLOSED:
+                ends.append((local, Connection(what, _remote_port(one), _has_news(one))))
+    return [end for local, end in ends if local not in served]
+
+
+@contextmanager
+def nothing_left_behind() -> Iterator[None]:
+    """Fail when descriptors or threads are left that were not there before."""
+    threads, before = set(threading.enumerate()), descriptors()
+    yield
+
+    def left() -> list[str]:
+        new = [one for one in threading.enumerate() if one not in threads and not one.name.startswith(STAYING)]
+        now = descriptors()
+        return [f"thread {one.name}" for one in new] + [
+            f"descriptor {number} ({what})" for number, what in now.items() if before.get(number) != what
+        ] * (len(now) > len(before))
+
+    found = eventually(left, lambda found: not found)
+    assert not found, f"left behind: {', '.join(found)}"

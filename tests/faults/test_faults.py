@@ -1,0 +1,19 @@
+"""Every row on every way: what a call comes to, what it leaves behind, and whether the client is as good as before."""
+
+import pytest
+from faults.child import met
+from faults.matrix import rows
+from faults.ways import IN_MEMORY, WIRES
+
+MET = [
+    pytest.param(fault, way, id=f"{fault.name}-{way.name}".replace(", ", "-").replace(" ", "-"))
+    for fault in rows()
+    for way in WIRES + IN_MEMORY
+    if way.meets(fault) and fault.name not in way.cannot
+]
+
+
+@pytest.mark.parametrize(("fault", "way"), MET)
+def test_fault(fault, way):
+    _, problems = met(fault, way)
+    assert not problems, "\n".join([fault.what, *problems])
