@@ -14,7 +14,6 @@ from typing import Any, Final
 from resilient_client.forking import on_fork
 from resilient_client.wire.sockets import READ_SIZE, Stream
 
-
 NOTHING: Final = memoryview(b"")
 
 
