@@ -45,9 +45,9 @@ class Expected:
     """What a row says. `kind` None is a success, a str the name of an exception. `status` None is any, or none.
 
     `again`: the policy would repeat it. `sent` None: it may have been or not, as the network has it. `circuit` is what
-    each attempt counts as: "success", "failure", "ignored", or "" when the circuit is not asked. `attempts` are those of
-    a success. `decisions`, attempts and reason by method, is given only where the two rules do not say them. `waits` is
-    how many seconds each attempt takes at least, `pause` how many are between two of them.
+    each attempt counts as: "success", "failure", "ignored", or "" when the circuit is not asked. `attempts` are those
+    of a success. `decisions`, attempts and reason by method, is given only where the two rules do not say them.
+    `waits` is how many seconds each attempt takes at least, `pause` how many are between two of them.
     """
 
     kind: FailureKind | str | None
