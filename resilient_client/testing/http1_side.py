@@ -105,6 +105,9 @@ class Http1Side:
                 answer.settle()
                 await self._channel.send(answer.take())
                 await pause(seconds)
+            case Head() if move.status in range(100, 200):
+                answer.head(move)
+                await self._channel.send(answer.take())
             case Head():
                 exchange.answered(move.status)
                 answer.head(move)

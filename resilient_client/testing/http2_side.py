@@ -168,6 +168,8 @@ class Http2Side:
                 await pause(seconds)
             case Head():
                 self._head(stream, move)
+                if move.status in range(100, 200):
+                    await self._send()
             case Data(content) if stream.exchange.seen.method != "HEAD":
                 await self._data(stream.number, memoryview(content))
             case Data():

@@ -45,11 +45,12 @@ def descriptors() -> dict[int, str]:
 
 
 class Connection(NamedTuple):
-    """One client's end of a TCP connection: which it is, the port it goes to, whether there is something to read."""
+    """One client's end of a TCP connection: the port it goes to, what there is to read, whether it is over."""
 
     inode: str
     to: int
     news: bool
+    over: bool
 
 
 def _remote_port(one: socket.socket) -> int:
@@ -60,10 +61,10 @@ def _remote_port(one: socket.socket) -> int:
         return 0
 
 
-def _has_news(one: socket.socket) -> bool:
-    """Whether bytes have come, or the end."""
+def _has(one: socket.socket, events: int) -> bool:
+    """Whether one of these has happened to the socket; errors and the end always count."""
     poll = select.poll()
-    poll.register(one, select.POLLIN)
+    poll.register(one, events)
     return bool(poll.poll(0))
 
 
@@ -88,22 +89,23 @@ def connections() -> list[Connection]:
             if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 served.add(local)
             elif one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != CLOSED:
-                ends.append((local, Connection(what, _remote_port(one), _has_news(one))))
+                news, over = _has(one, select.POLLIN), _has(one, select.POLLRDHUP)
+                ends.append((local, Connection(what, _remote_port(one), news, over)))
     return [end for local, end in ends if local not in served]
 
 
 @contextmanager
-def nothing_left_behind() -> Iterator[None]:
-    """Fail when descriptors or threads are left that were not there before."""
+def looking_behind() -> Iterator[list[str]]:
+    """Give a list that after the block has the descriptors and threads that were not there before."""
     threads, before = set(threading.enumerate()), descriptors()
-    yield
+    found: list[str] = []
+    yield found
 
     def left() -> list[str]:
         new = [one for one in threading.enumerate() if one not in threads and not one.name.startswith(STAYING)]
         now = descriptors()
-        return [f"thread {one.name}" for one in new] + [
-            f"descriptor {number} ({what})" for number, what in now.items() if before.get(number) != what
+        return [f"left behind: thread {one.name}" for one in new] + [
+            f"left behind: descriptor {number} ({what})" for number, what in now.items() if before.get(number) != what
         ] * (len(now) > len(before))
 
-    found = eventually(left, lambda found: not found)
-    assert not found, f"left behind: {', '.join(found)}"
+    found += eventually(left, lambda found: not found)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from faults.expected import EXACT, LATEST, Observed
 from faults.fault import COUNTING, PATIENT, Fault
-from faults.left_behind import Connection, connections, eventually, nothing_left_behind
+from faults.left_behind import Connection, connections, eventually, looking_behind
 from faults.scenes import Scene
 from faults.ways import Way
 
@@ -116,20 +116,20 @@ class Stage:
 
 
 @contextmanager
-def staged(fault: Fault, way: Way, policy: Policy) -> Iterator[Stage]:
-    """Set a row up; everything is closed in the end."""
-    with nothing_left_behind():
+def staged(fault: Fault, way: Way, policy: Policy) -> Iterator[tuple[Stage, list[str]]]:
+    """Set a row up, and close everything in the end; what is left then is added to the list."""
+    with looking_behind() as left:
         world = way.world()
         try:
             with fault.scene(world) as scene:
-                yield Stage(fault, world, scene, policy)
+                yield Stage(fault, world, scene, policy), left
         finally:
             world.close()
 
 
 def observe(fault: Fault, way: Way, method: str) -> tuple[Observed, list[str]]:
     """Make the row's call with `method`: how it ended, and everything that is not as it should be."""
-    with staged(fault, way, fault.rules()) as stage:
+    with staged(fault, way, fault.rules()) as (stage, left):
         result, observed = stage.play(method)
         late = EXACT if way.virtual else LATEST
         problems = fault.expected.differences(observed, method, late=late)
@@ -139,6 +139,7 @@ def observe(fault: Fault, way: Way, method: str) -> tuple[Observed, list[str]]:
             problems.append("the result does not survive pickling")
         problems += stage.serves()
         problems += stage.close()
+    problems += left
     if problems and result is not None:
         problems.append(result.explain())
     return observed, problems
@@ -147,14 +148,14 @@ def observe(fault: Fault, way: Way, method: str) -> tuple[Observed, list[str]]:
 def probe(fault: Fault, way: Way) -> list[str]:
     """Make the row's call as the probe of a half-open circuit: what its place and the circuit come to."""
     expected, method = fault.expected, fault.methods[0]
-    with staged(fault, way, fault.rules(retry=None, breaker=PROBED)) as stage:
+    with staged(fault, way, fault.rules(retry=None, breaker=PROBED)) as (stage, left):
         circuit = stage.caller.breaker(stage.scene.url)
         long_ago = stage.world.now() - LONG_AGO
         circuit.close()
         circuit.record(circuit.admit(long_ago), True, 0.0, long_ago)
         stage.play(method)
         stage.close()
-    found = []
+    found = list(left)
     if circuit.state != AFTER_A_PROBE[expected.circuit]:
         found.append(f"a probe that is a {expected.circuit!r} leaves the circuit {circuit.state}")
     if circuit.state == "half-open" and not isinstance(circuit.admit(stage.world.now()), Admission):

@@ -61,6 +61,5 @@ def test_what_a_way_cannot_honour_is_a_row_and_has_a_reason(way):
     assert all(way.cannot.values())
 
 
-def test_every_area_is_covered():
-    assert len(rows()) >= 70
+def test_no_area_is_empty():
     assert all(area.rows for area in AREAS)

@@ -12,6 +12,7 @@ from typing import Any
 from faults.expected import final, fine, late, seen, unsent
 from faults.fault import SHORT, Area, only, row
 from faults.framing import text_is
+from faults.left_behind import connections, eventually
 from faults.peers import OK, head_of, met_by, over_tls, read_on, reset
 from faults.scenes import Plays, Scene, on_server
 
@@ -93,6 +94,17 @@ def answers(connection: Any) -> None:
         connection.sendall(OK)
 
 
+def hung_up_on(world: Any) -> Any:
+    """A server that refuses the client after the handshake, and is seen to have done so before the request goes out."""
+    return trusting(over_tls(limited_to(ssl.TLSVersion.TLSv1_3, client_certificate=True), answers))(world)
+
+
+def late_pieces() -> Iterator[bytes]:
+    """A body whose first piece, which the head waits for, comes when the connection is over."""
+    eventually(connections, lambda ours: all(one.over for one in ours))
+    yield b"late"
+
+
 CERTIFIED = final(K.TLS, sent=False, circuit="failure")
 GOOD = limited_to(ssl.TLSVersion.TLSv1_3)
 
@@ -117,6 +129,13 @@ AREA = Area(
             "The server wants a client certificate, TLS 1.3: it says so when the request may be on its way.",
             trusting(over_tls(limited_to(ssl.TLSVersion.TLSv1_3, client_certificate=True), answers)),
             final(K.TLS, sent=None, circuit="failure"),
+        ),
+        row(
+            "The server wants a client certificate, TLS 1.3: it has hung up before the request is sent.",
+            hung_up_on,
+            CERTIFIED,
+            call=lambda: {"content": late_pieces()},
+            methods=("PUT", "POST"),
         ),
         row("The handshake is reset.", after_hello(reset), unsent(K.CONNECT)),
         row("The connection is closed in the handshake.", after_hello(lambda _: None), unsent(K.CONNECT)),

@@ -34,8 +34,8 @@ class Way:
         return "asyncio" if issubclass(self.world, (worlds.WireAsync, worlds.InMemoryAsync)) else "blocking"
 
     def meets(self, fault: Fault) -> bool:
-        """Whether the row can happen on this way at all."""
-        if not (fault.in_memory if self.virtual else fault.on_the_wire):
+        """Whether the row is met on this way."""
+        if fault.name in self.cannot or not (fault.in_memory if self.virtual else fault.on_the_wire):
             return False
         return fault.facade in {None, self.facade} and (self.http2 or not fault.http2)
 

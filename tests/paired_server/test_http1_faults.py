@@ -106,6 +106,31 @@ def test_what_is_known_goes_out_before_a_pause(server: FaultServer, dial: Dial) 
     assert dial(server).get().hear_until(b"first\r\n").endswith(b"chunked\r\n\r\n5\r\nfirst\r\n")
 
 
+def test_early_hints_come_before_the_answer(server: FaultServer, dial: Dial) -> None:
+    server.on("/", steps.early_hints(2, then=steps.text("at last")))
+    heard = dial(server).get().hear_until(b"at last")
+    assert heard.count(b"HTTP/1.1 103 ") == 2
+    assert heard.count(b"HTTP/1.1 200 ") == 1
+
+
+@pytest.mark.parametrize("step", [steps.early_hints(None), steps.endless_head()])
+def test_a_head_can_have_no_end(server: FaultServer, dial: Dial, step: Step) -> None:
+    server.on("/", step)
+    peer = dial(server).get()
+    heard = b""
+    while len(heard) < 1_000_000:
+        heard += peer.hear()
+    assert heard.startswith(b"HTTP/1.1 ")
+    assert b" 200 OK\r\nContent" not in heard
+
+
+def test_a_chunked_body_can_be_cut_inside_a_chunk_or_behind_one(server: FaultServer, dial: Dial) -> None:
+    server.on("/inside", steps.cut_chunk())
+    server.on("/behind", steps.no_last_chunk())
+    assert dial(server).get("/inside").hear_all().endswith(b"\r\n\r\na\r\nonly")
+    assert dial(server).get("/behind").hear_all().endswith(b"\r\n\r\nb\r\nas if whole\r\n")
+
+
 def test_huge_headers_and_bombs_are_sent_whole(server: FaultServer, dial: Dial) -> None:
     server.on("/headers", steps.huge_headers(300_000))
     server.on("/gzip", steps.gzipped(b"hello"))
