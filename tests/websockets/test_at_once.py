@@ -1,6 +1,7 @@
 """WebSockets used from several sides at once: threads and tasks that send, receive and leave while others wait."""
 
 import asyncio
+import socket as socket_module
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -223,6 +224,22 @@ def test_a_thread_that_leaves_ends_the_one_that_receives(fault_server_factory, t
         assert receiving.result(10) in ([], ["one"])
         assert client.state().permits_in_use == 0
     assert not server.journal.requests[0].aborted
+
+
+def test_a_server_that_hangs_up_at_our_goodbye_has_not_failed():
+    """It closes the connection in place of saying so; whoever receives is the one who sees that."""
+
+    def behave(sock):
+        sock.recv(100)
+        sock.shutdown(socket_module.SHUT_RDWR)
+
+    with far_side(behave) as url, Client("a") as client, ThreadPoolExecutor(1) as pool:
+        with client.websocket(url) as socket:
+            receiving = pool.submit(lambda: list(socket))
+            time.sleep(0.05)  # until it sleeps in the kernel
+        assert receiving.result(10) == []
+        (circuit,) = client.state().circuits.values()
+        assert (circuit.calls, circuit.failures) == (1, 0)
 
 
 def test_a_thread_that_leaves_with_an_exception_wakes_the_one_that_receives(fault_server):
