@@ -68,7 +68,6 @@ class LiveSocket(StillOpen):
         self._until = until
         self._outgoing = Outgoing(duplex, frames, backend, write)
         self._incoming = Incoming(duplex, frames, silence, self._outgoing, backend.now)
-        self._in_order = False
         self._cut: WireError | None = None
         self.close_code: int | None = None
         self.close_reason = ""
@@ -95,7 +94,7 @@ class LiveSocket(StillOpen):
             return await self._next(until)
         except WireError as error:
             if error.kind is FailureKind.TRUNCATED and self._outgoing.said_goodbye:
-                self._end_in_order()  # it was to end, and ended
+                self._over(self._outcome)  # it was to end, and ended
                 return None
             if isinstance(error, Unacceptable):
                 self._say_goodbye(error.code)
@@ -123,17 +122,13 @@ class LiveSocket(StillOpen):
         self._say_goodbye(code)
         if failure is not None:
             raise failure
-        self._end_in_order()
-
-    def _end_in_order(self) -> None:
-        self._in_order = True
         self._over(self._outcome)
 
     def _check_order(self) -> None:
         """Return when it was closed in order, and raise how else it ended."""
-        if self._in_order:
-            return
         ended = self.ended
+        if ended is self._outcome and self._outgoing.said_goodbye:
+            return
         if ended is not None and ended.kind is not None:
             raise WireError(ended.kind, ended.message, sent=True) from ended.cause
         raise StreamClosed("the WebSocket was let go of; use it inside its `with`")
@@ -200,7 +195,7 @@ class LiveSocket(StillOpen):
             return
         self._outgoing.put_if_possible(self._frames.close(code, reason), last=True)
         await self._answered(min(self._clock() + PATIENCE, self._ends()))
-        self._end_in_order()
+        self._over(self._outcome)
 
     async def _answered(self, until: float) -> None:
         """Wait for the server's Close, which whoever receives may be the one to see."""
