@@ -9,7 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from raw_far_side import far_side, text
 
-from resilient_client import AsyncClient, Bulkhead, CallFailed, Client, FailureKind, Policy, StreamClosed, Timeouts
+from resilient_client import (
+    AsyncClient,
+    Bulkhead,
+    CallFailed,
+    Client,
+    FailureKind,
+    Policy,
+    StreamClosed,
+    Timeouts,
+    deadline,
+)
 from resilient_client.testing import FaultServer, steps
 from resilient_client.testing.script import Close, Raw, Reset
 from resilient_client.wire.sockets.tls import TlsStream
@@ -159,6 +169,25 @@ def test_tasks_whose_server_takes_nothing_have_one_write_timeout():
 
     with far_side(lambda _: None) as url:
         asyncio.run(main(url))
+
+
+def test_a_sender_whose_turn_does_not_come_in_time_sends_nothing(monkeypatch):
+    async def main(url):
+        async with AsyncClient("a") as client, client.websocket(url) as socket:
+            begun = []
+            frames_of = socket.live._frames.message
+            monkeypatch.setattr(socket.live._frames, "message", lambda text: begun.append(len(text)) or frames_of(text))
+            stuck = asyncio.ensure_future(socket.send(b"x" * (1 << 24)))
+            await asyncio.sleep(0)
+            with pytest.raises(CallFailed) as raised, deadline(0.1):
+                await socket.send("never")
+            assert raised.value.failure.kind is FailureKind.DEADLINE
+            await asyncio.wait([stuck])
+            assert isinstance(stuck.exception(), (CallFailed, StreamClosed))
+            return begun
+
+    with far_side(lambda _: None) as url:
+        assert asyncio.run(main(url)) == [1 << 24]
 
 
 def test_a_server_that_hangs_up_on_a_sender_is_told_with_its_reason(wire):
