@@ -8,6 +8,7 @@ from typing import assert_type
 from resilient_client import (
     AsyncClient,
     AsyncStream,
+    AsyncWebSocket,
     Client,
     Failure,
     FailureKind,
@@ -15,6 +16,7 @@ from resilient_client import (
     ServerSentEvent,
     Stream,
     Success,
+    WebSocket,
 )
 
 
@@ -90,3 +92,24 @@ async def the_same_for_an_asynchronous_stream(client: AsyncClient) -> None:
 
 def results_can_be_passed_on(result: Result[Order]) -> Order | None:
     return result.value if result else None
+
+
+def a_websocket_narrows(client: Client) -> None:
+    with client.websocket("/prices", subprotocols=["v1"], ping_every=None) as result:
+        assert_type(result, WebSocket | Failure)
+        if result:
+            assert_type(result.receive(timeout=1), str | bytes)
+            assert_type(result.receive_json(decode=Order), Order)
+            for message in result:
+                assert_type(message, str | bytes)
+        assert_type(result.unwrap(), WebSocket)
+
+
+async def an_asynchronous_websocket_narrows(client: AsyncClient) -> None:
+    async with client.websocket("/prices") as result:
+        assert_type(result, AsyncWebSocket | Failure)
+        if result:
+            assert_type(await result.receive(), str | bytes)
+            assert_type(await result.receive_json(decode=Order), Order)
+            async for message in result:
+                assert_type(message, str | bytes)

@@ -1,6 +1,7 @@
 """WebSockets used from several sides at once: threads and tasks that send, receive and leave while others wait."""
 
 import asyncio
+import socket as socket_module
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from raw_far_side import far_side, text
 
-from resilient_client import AsyncClient, Bulkhead, CallFailed, Client, FailureKind, Policy, StreamClosed, Timeouts
+from resilient_client import (
+    AsyncClient,
+    Bulkhead,
+    CallFailed,
+    Client,
+    FailureKind,
+    Policy,
+    StreamClosed,
+    Timeouts,
+    deadline,
+)
 from resilient_client.testing import FaultServer, steps
 from resilient_client.testing.script import Close, Raw, Reset
 from resilient_client.wire.sockets.tls import TlsStream
@@ -160,6 +171,25 @@ def test_tasks_whose_server_takes_nothing_have_one_write_timeout():
         asyncio.run(main(url))
 
 
+def test_a_sender_whose_turn_does_not_come_in_time_sends_nothing(monkeypatch):
+    async def main(url):
+        async with AsyncClient("a") as client, client.websocket(url) as socket:
+            begun = []
+            frames_of = socket.live._frames.message
+            monkeypatch.setattr(socket.live._frames, "message", lambda text: begun.append(len(text)) or frames_of(text))
+            stuck = asyncio.ensure_future(socket.send(b"x" * (1 << 24)))
+            await asyncio.sleep(0)
+            with pytest.raises(CallFailed) as raised, deadline(0.1):
+                await socket.send("never")
+            assert raised.value.failure.kind is FailureKind.DEADLINE
+            await asyncio.wait([stuck])
+            assert isinstance(stuck.exception(), (CallFailed, StreamClosed))
+            return begun
+
+    with far_side(lambda _: None) as url:
+        assert asyncio.run(main(url)) == [1 << 24]
+
+
 def test_a_server_that_hangs_up_on_a_sender_is_told_with_its_reason(wire):
     """Whoever only sends notices a broken connection; why it broke is still to be received."""
 
@@ -223,6 +253,22 @@ def test_a_thread_that_leaves_ends_the_one_that_receives(fault_server_factory, t
         assert receiving.result(10) in ([], ["one"])
         assert client.state().permits_in_use == 0
     assert not server.journal.requests[0].aborted
+
+
+def test_a_server_that_hangs_up_at_our_goodbye_has_not_failed():
+    """It closes the connection in place of saying so; whoever receives is the one who sees that."""
+
+    def behave(sock):
+        sock.recv(100)
+        sock.shutdown(socket_module.SHUT_RDWR)
+
+    with far_side(behave) as url, Client("a") as client, ThreadPoolExecutor(1) as pool:
+        with client.websocket(url) as socket:
+            receiving = pool.submit(lambda: list(socket))
+            time.sleep(0.05)  # until it sleeps in the kernel
+        assert receiving.result(10) == []
+        (circuit,) = client.state().circuits.values()
+        assert (circuit.calls, circuit.failures) == (1, 0)
 
 
 def test_a_thread_that_leaves_with_an_exception_wakes_the_one_that_receives(fault_server):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 
+import httpx
 import pytest
 import uvicorn
 from proxy_side import running
@@ -139,6 +140,22 @@ def test_a_proxy_that_says_no_is_a_failure_to_connect(echoed):
         failure = echoed(server.url + "/", proxy=f"http://127.0.0.1:{proxy.port}", policy=Policy(retry=None))
         assert failure.kind is FailureKind.CONNECT
         assert "403" in failure.message
+
+
+def test_past_tools_that_watch_httpx(monkeypatch, fault_server):
+    fault_server.on("/", steps.websocket())
+    seen = []
+    original = httpx.HTTPTransport.handle_request
+
+    def watching(transport, request):
+        response = original(transport, request)
+        seen.append((request.method, response.status_code))
+        return response
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", watching)
+    assert blocking(fault_server.url + "/") == "hello"
+    assert seen == [("GET", 101)]
+    fault_server.journal.wait_until(lambda journal: journal.in_progress == 0)
 
 
 # A server that nobody here wrote.

@@ -11,8 +11,7 @@ Rules it keeps:
 from __future__ import annotations
 
 import asyncio
-import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -23,12 +22,12 @@ from resilient_client.result import FailureKind
 from resilient_client.still_open import StillOpen
 from resilient_client.wire.classify import said
 from resilient_client.wire.sockets import Expired
+from resilient_client.wire.websockets.closing import closed_with, dropped, late
 from resilient_client.wire.websockets.frames import Opcode, Unacceptable
+from resilient_client.wire.websockets.incoming import Incoming
 from resilient_client.wire.websockets.outgoing import Outgoing, SaidGoodbye
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from resilient_client.backends import Backend
     from resilient_client.exchange import AnswerBody, Outcome
     from resilient_client.wire.websockets.duplex import Duplex
@@ -40,15 +39,6 @@ PATIENCE: Final = 1.0
 
 GLANCE: Final = 0.001
 """Seconds for a look at what has come already, when somebody does not want to wait."""
-
-IN_ORDER: Final = frozenset((1000, 1001, 1005))
-"""Codes that a socket is closed with when nothing went wrong: done, going away, none given."""
-
-KINDS: Final = {
-    **dict.fromkeys((1002, 1003, 1007, 1008, 1009, 1010), FailureKind.CLIENT_ERROR),
-    **dict.fromkeys((1011, 1012, 1013, 1014), FailureKind.SERVER_ERROR),
-}
-"""What it is when the server closes with another code: it does not like what we say, or is in trouble itself."""
 
 
 class LiveSocket(StillOpen):
@@ -73,13 +63,11 @@ class LiveSocket(StillOpen):
         self._body = body
         self._duplex = duplex
         self._frames = frames
-        self._silence = silence
         self._backend = backend
         self._clock = backend.now
         self._until = until
         self._outgoing = Outgoing(duplex, frames, backend, write)
-        self._reader = threading.Lock()  # never waited for
-        self._in_order = False
+        self._incoming = Incoming(duplex, frames, silence, self._outgoing, backend.now)
         self._cut: WireError | None = None
         self.close_code: int | None = None
         self.close_reason = ""
@@ -93,7 +81,7 @@ class LiveSocket(StillOpen):
         `StreamClosed` when this side let go of it. Only one may receive at a time.
         """
         self._check_here()
-        with self._listening() as alone:
+        with self._incoming.listening() as alone:
             if not alone:
                 raise RuntimeError("another thread or task receives from this WebSocket; let one receive for all")
             if not self.closed:
@@ -101,23 +89,13 @@ class LiveSocket(StillOpen):
         self._check_order()
         return None
 
-    @contextmanager
-    def _listening(self) -> Iterator[bool]:
-        """Give whether nobody else receives, and let the silence count."""
-        if not self._reader.acquire(blocking=False):
-            yield False
-            return
-        try:
-            self._silence.resume(self._clock())
-            yield True
-        finally:
-            self._silence.pause(self._clock())
-            self._reader.release()
-
     async def _received(self, until: float) -> str | bytes | None:
         try:
             return await self._next(until)
         except WireError as error:
+            if error.kind is FailureKind.TRUNCATED and self._outgoing.said_goodbye:
+                self._over(self._outcome)  # it was to end, and ended
+                return None
             if isinstance(error, Unacceptable):
                 self._say_goodbye(error.code)
             if self._over(self.ended_by(error)):
@@ -131,63 +109,26 @@ class LiveSocket(StillOpen):
             raise
 
     async def _next(self, until: float) -> str | bytes | None:
-        while True:
-            heard = self._frames.next()
-            if heard is None:
-                self._frames.feed(await self._more(until))
-            elif heard.kind is Opcode.CLOSE:
-                self._closed_by_peer(*heard.content)
-                return None
-            elif heard.kind is Opcode.PING:
-                self._outgoing.put_if_possible(self._frames.pong(heard.content))
-            elif heard.kind is not Opcode.PONG:
-                message: str | bytes = heard.content
-                return message
-
-    async def _more(self, until: float) -> bytes:
-        while True:
-            ends = self._ends()
-            try:
-                data = await self._duplex.receive(min(until, ends, self._silence.due))
-            except Expired:
-                self._waited(until, ends)
-            except OSError as problem:
-                raise _dropped(said(problem)) from problem
-            else:
-                if not data:
-                    raise _dropped("closed by the server")
-                self._silence.broken(self._clock())
-                return data
-
-    def _waited(self, until: float, ends: float) -> None:
-        """Do what is due now that nothing has come."""
-        now, silence = self._clock(), self._silence
-        if now >= ends:
-            raise _late()
-        if now >= silence.due and silence.asked:
-            why = f"the server was silent, also for {silence.within:g} s after a ping"
-            raise WireError(FailureKind.READ_TIMEOUT, why, sent=True)
-        if now >= silence.due:
-            self._outgoing.put_if_possible(self._frames.ping())
-            silence.ask(now)
-        elif now >= until:
-            raise TimeoutError("no message came in time")
+        heard = await self._incoming.next(until, self._ends)
+        if heard.kind is Opcode.CLOSE:
+            self._closed_by_peer(*heard.content)
+            return None
+        message: str | bytes = heard.content
+        return message
 
     def _closed_by_peer(self, code: int, reason: str) -> None:
         self.close_code, self.close_reason = int(code), reason
-        asked = self._outgoing.said_goodbye
+        failure = None if self._outgoing.said_goodbye else closed_with(code, reason)
         self._say_goodbye(code)
-        if not asked and code not in IN_ORDER:
-            why = f"the server closed the WebSocket with {code:d}" + (f" ({reason})" if reason else "")
-            raise WireError(KINDS.get(code, FailureKind.UNEXPECTED), why, sent=True)
-        self._in_order = True
+        if failure is not None:
+            raise failure
         self._over(self._outcome)
 
     def _check_order(self) -> None:
         """Return when it was closed in order, and raise how else it ended."""
-        if self._in_order:
-            return
         ended = self.ended
+        if ended is self._outcome and self._outgoing.said_goodbye:
+            return
         if ended is not None and ended.kind is not None:
             raise WireError(ended.kind, ended.message, sent=True) from ended.cause
         raise StreamClosed("the WebSocket was let go of; use it inside its `with`")
@@ -224,9 +165,9 @@ class LiveSocket(StillOpen):
         """
         self._check_open()
         if not isinstance(problem, Expired):
-            self._cut = self._cut or _dropped(said(problem))
+            self._cut = self._cut or dropped(said(problem))
             return self._cut
-        error = _late()
+        error = late()
         if self._clock() < self._ends():
             error = WireError(FailureKind.WRITE_TIMEOUT, "the server took nothing", sent=True)
         self._over(self.ended_by(error))
@@ -254,12 +195,11 @@ class LiveSocket(StillOpen):
             return
         self._outgoing.put_if_possible(self._frames.close(code, reason), last=True)
         await self._answered(min(self._clock() + PATIENCE, self._ends()))
-        self._in_order = True
         self._over(self._outcome)
 
     async def _answered(self, until: float) -> None:
         """Wait for the server's Close, which whoever receives may be the one to see."""
-        with self._listening() as alone:
+        with self._incoming.listening() as alone:
             if alone:
                 with suppress(WireError, TimeoutError):  # it was to end, and ended
                     while await self._next(until) is not None:
@@ -285,11 +225,3 @@ class LiveSocket(StillOpen):
     def _check_here(self) -> None:
         if not self.closed and not self._duplex.usable_here:
             raise StreamClosed("the WebSocket belongs to the process and the event loop that opened it")
-
-
-def _late() -> WireError:
-    return WireError(FailureKind.DEADLINE, "the time was up while the WebSocket was open", sent=True)
-
-
-def _dropped(how: str) -> WireError:
-    return WireError(FailureKind.TRUNCATED, f"the connection ended without a Close ({how})", sent=True)
