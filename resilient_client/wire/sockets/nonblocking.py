@@ -92,6 +92,7 @@ class AsyncioStream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Remember that it is over, and why."""
+        self._transport = None  # its own abort() fails from here on when its last bytes went after the peer's end
         self._ended = True
         self._error = exc
         self._wake_reader()
