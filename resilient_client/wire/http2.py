@@ -23,6 +23,7 @@ from resilient_client.wire.classify import said
 from resilient_client.wire.goaway import GoAwayFilter
 from resilient_client.wire.http1 import MAX_HEAD
 from resilient_client.wire.http2_stream import Http2Stream
+from resilient_client.wire.sockets import now
 from resilient_client.wire.sockets.nonblocking import in_time
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Http2Connection:
         self.streams: dict[int, Http2Stream] = {}
         self.requests = 0
         self.heard = 0
+        self.opened = now()
         self.idle_until = inf
         self._closed: WireError | None = None
         self._retired = False

@@ -29,11 +29,12 @@ class MultiplexingPool(Pool):
     async def _lease(self, key: Key, origin: Url, limits: Limits, *, fresh: bool) -> Lease:
         if origin.scheme != "https" or key[0] in self._plain:
             return await super()._lease(key, origin, limits, fresh=fresh)
-        if not fresh and (lease := self._share(key)) is not None:
+        opened_since = now() if fresh else 0.0  # what others open while this one waits is new enough for it
+        if (lease := self._share(key, opened_since)) is not None:
             return lease
-        return await self._open_once(key, origin, limits, fresh=fresh)
+        return await self._open_once(key, origin, limits, opened_since)
 
-    def _share(self, key: Key) -> Lease | None:
+    def _share(self, key: Key, opened_since: float) -> Lease | None:
         moment = now()
         kept: list[Http2Connection] = []
         for connection in self._shared.pop(key, ()):
@@ -43,9 +44,10 @@ class MultiplexingPool(Pool):
                 connection.abort()
         if kept:
             self._shared[key] = kept
-        return next((connection.begin() for connection in kept if connection.room), None)
+        with_room = (one for one in kept if one.room and one.opened >= opened_since)
+        return next((connection.begin() for connection in with_room), None)
 
-    async def _open_once(self, key: Key, origin: Url, limits: Limits, *, fresh: bool) -> Lease:
+    async def _open_once(self, key: Key, origin: Url, limits: Limits, opened_since: float) -> Lease:
         """Open a connection while others wait for it; what they find may have room for them."""
         self._forget_closed_loops()
         turn = self._opening.setdefault(key, asyncio.Lock())
@@ -59,13 +61,13 @@ class MultiplexingPool(Pool):
                 raise
             raise self._late(origin, limits) from None
         try:
-            if not fresh and (lease := self._share(key)) is not None:
+            if (lease := self._share(key, opened_since)) is not None:
                 return lease
             if key[0] not in self._plain:
                 return await self._open_either(key, origin, limits)
         finally:
             turn.release()
-        return await super()._lease(key, origin, limits, fresh=fresh)
+        return await super()._lease(key, origin, limits, fresh=opened_since > 0)
 
     def _forget_closed_loops(self) -> None:
         for key in [key for key in self._opening if gone(key)]:

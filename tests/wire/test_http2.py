@@ -153,6 +153,17 @@ def test_goaway_sends_what_was_not_taken_over_a_new_connection():
     assert on_http2(scene, policy=FAST) == 2
 
 
+def test_calls_that_lose_their_connection_together_open_one_for_all_of_them():
+    async def scene(server, client):
+        await client.get("/")
+        server.on("/many", *[hang()] * 29, goaway(last_stream=0), then=ok())
+        results = await asyncio.gather(*(client.get("/many") for _ in range(30)))
+        assert [len(result.unwrap().attempts) for result in results] == [2] * 30
+        server.journal.assert_connections(2)
+
+    on_http2(scene)
+
+
 def test_more_calls_than_streams_open_more_connections():
     async def scene(server, client):
         server.on("/", ok(after=0.1))
