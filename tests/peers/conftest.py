@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from peers.ways import WAYS, Tasks
+from peers.ways import WAYS, Tasks, Threads
 
 from resilient_client.testing import FaultServer
 
@@ -18,6 +18,12 @@ def _made(kind):
 def way(request):
     """Threads, then tasks."""
     yield from _made(request.param)
+
+
+@pytest.fixture
+def threads():
+    """Threads only."""
+    yield from _made(Threads)
 
 
 @pytest.fixture
