@@ -107,11 +107,18 @@ class WireError(Exception):
     """An attempt that ended without a whole answer, already classified. Never leaves the package.
 
     `sent`: the server may have seen the request. `stale`: a connection used before died before the first byte of
-    the answer, which says nothing about the server's health.
+    the answer, which says nothing about the server's health. `lasting`: sent again, the same would come of it.
     """
 
     def __init__(
-        self, kind: FailureKind, message: str, *, sent: bool, reused: bool = False, stale: bool = False
+        self,
+        kind: FailureKind,
+        message: str,
+        *,
+        sent: bool,
+        reused: bool = False,
+        stale: bool = False,
+        lasting: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -119,6 +126,7 @@ class WireError(Exception):
         self.sent = sent
         self.reused = reused
         self.stale = stale
+        self.lasting = lasting
 
 
 class AnswerBody(Protocol):
@@ -199,6 +207,7 @@ class Outcome:
     sent: bool = True
     reused: bool = False
     stale: bool = False
+    lasting: bool = False
     cut_short: bool = False
     retry_after: float | None = None
     shut_for: float = 0.0
@@ -214,6 +223,7 @@ class Outcome:
             sent=error.sent,
             reused=error.reused,
             stale=error.stale,
+            lasting=error.lasting,
             cause=error.__cause__ or error,
         )
 

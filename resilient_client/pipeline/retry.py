@@ -46,7 +46,9 @@ ENDINGS: Final = {
 
 def transient(outcome: Outcome) -> bool:
     """Return whether the same request could succeed a moment later."""
-    return outcome.kind in TRANSIENT_KINDS or (outcome.kind in BY_STATUS and outcome.status in TRANSIENT_STATUSES)
+    if outcome.kind in BY_STATUS:
+        return outcome.status in TRANSIENT_STATUSES
+    return outcome.kind in TRANSIENT_KINDS and not outcome.lasting
 
 
 def unsafe(call: Call, outcome: Outcome) -> StopReason | None:

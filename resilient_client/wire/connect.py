@@ -30,6 +30,9 @@ class Connector:
     source: str | None = None
 
     def _where(self, origin: Url) -> str:
+        """Return who is connected to first, which is who did not answer when that fails."""
+        if self.proxy is not None:
+            return f"the proxy {self.proxy.host}:{self.proxy.port}"
         return origin.origin if self.uds is None else f"the unix socket {self.uds}"
 
     async def open(self, origin: Url, limits: Limits) -> Stream:

@@ -11,6 +11,7 @@ import h11
 
 from resilient_client.errors import ConfigError
 from resilient_client.exchange import Url, WireError
+from resilient_client.pipeline.retry import TRANSIENT_STATUSES
 from resilient_client.redact import redact_url
 from resilient_client.result import FailureKind
 
@@ -83,8 +84,9 @@ async def _send(stream: Stream, data: bytes, until: float) -> None:
         data = data[await stream.send(data, until) :]
 
 
-def _refused(why: str) -> WireError:
-    return WireError(FailureKind.CONNECT, f"the proxy {why}", sent=False)
+def _refused(why: str, *, lasting: bool = False) -> WireError:
+    """Return the error that a proxy's no is; `lasting` when it will say so again, as to a wrong password."""
+    return WireError(FailureKind.CONNECT, f"the proxy {why}", sent=False, lasting=lasting)
 
 
 async def tunnel(stream: Stream, proxy: Proxy, target: Url, until: float) -> None:
@@ -109,7 +111,8 @@ async def tunnel(stream: Stream, proxy: Proxy, target: Url, until: float) -> Non
     except h11.RemoteProtocolError as problem:
         raise _refused(f"did not answer with HTTP ({problem})") from problem
     if not 200 <= event.status_code < 300:
-        raise _refused(f"answered {event.status_code} {event.reason.decode('latin-1')}".strip())
+        answer = f"answered {event.status_code} {event.reason.decode('latin-1')}".strip()
+        raise _refused(answer, lasting=event.status_code not in TRANSIENT_STATUSES)
     if parser.trailing_data[0]:
         raise _refused("sent bytes before the tunnel was used")
 
@@ -145,16 +148,17 @@ async def socks5(stream: Stream, proxy: Proxy, target: Url, until: float) -> Non
 
     try:
         if (await ask(socks.SOCKS5AuthMethodsRequest([method]))).method != method:
-            raise _refused("wants another way to authenticate")
+            raise _refused("wants another way to authenticate", lasting=True)
         if proxy.user is not None:
             login = socks.SOCKS5UsernamePasswordRequest(proxy.user.encode(), proxy.password.encode())
             if not (await ask(login)).success:
-                raise _refused("did not accept user and password")
+                raise _refused("did not accept user and password", lasting=True)
         where = (target.host.encode("ascii"), target.port or PORTS[target.scheme])
         command = socks.SOCKS5CommandRequest.from_address(socks.SOCKS5Command.CONNECT, where)
         reply = await ask(command, address=True)
         if reply.reply_code != socks.SOCKS5ReplyCode.SUCCEEDED:
-            raise _refused(f"could not connect ({reply.reply_code.name.lower().replace('_', ' ')})")
+            lasting = reply.reply_code is socks.SOCKS5ReplyCode.CONNECTION_NOT_ALLOWED_BY_RULESET
+            raise _refused(f"could not connect ({reply.reply_code.name.lower().replace('_', ' ')})", lasting=lasting)
     except WireError:
         raise
     except (OSError, TimeoutError):

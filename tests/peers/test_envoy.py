@@ -51,7 +51,7 @@ def test_an_injected_abort_is_retried_until_attempts_are_used_up(way, envoy):
 
 
 def test_aborts_of_some_calls_are_healed_by_retries(way, envoy, origin):
-    """Three of ten attempts fail; that eight in a row do has a chance of 1 in 15,000 per call."""
+    """Three of ten attempts fail; that sixteen in a row do has a chance of 4 in a thousand million."""
     origin.on("/sometimes", steps.ok())
     policy = Policy(retry=Retry(max_attempts=16, wait_initial=0.001, wait_max=0.001, budget=None), breaker=None)
     with way.load(way.client(envoy.url("plain"), policy=policy), "GET", "/sometimes") as load:

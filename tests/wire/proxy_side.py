@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Counts what it was asked for in `seen`; `refuse` is the status it answers instead."""
+    """Counts what it was asked for in `seen`; `refuse` is the status, or the reply of SOCKS, it answers instead."""
 
     def __init__(self, *, refuse: int | None = None) -> None:
         self.seen: list[str] = []
@@ -86,7 +86,7 @@ class Proxy:
         port = int.from_bytes(client.recv(2), "big")
         self.seen.append(f"SOCKS {host}:{port}")
         if self.refuse:
-            client.sendall(b"\x05\x05\x00\x01\0\0\0\0\0\0")
+            client.sendall(b"\x05%c\x00\x01\0\0\0\0\0\0" % self.refuse)
             return
         client.sendall(b"\x05\x00\x00\x01\0\0\0\0\0\0")
         self._pump(client, host, port)

@@ -172,6 +172,26 @@ def test_a_proxy_that_says_no_is_a_connect_failure(request_):
 
 
 @both
+@pytest.mark.parametrize(("refuse", "attempts"), [(403, 1), (407, 1), (502, 2), (503, 2)])
+def test_a_proxy_is_asked_again_only_when_its_no_may_pass(request_, refuse, attempts):
+    twice = Policy(retry=Retry(max_attempts=2, wait_initial=0.001))
+    with FaultServer(tls="valid") as server, running(refuse=refuse) as proxy:
+        result = request_("POST", f"{server.url}/", proxy=f"http://127.0.0.1:{proxy.port}", policy=twice)
+    assert (result.kind, len(result.attempts)) == (FailureKind.CONNECT, attempts)
+
+
+@both
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_is_not_there_is_named(request_, scheme):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        result = request_("GET", f"{scheme}://origin.test/", proxy=f"http://me:secret@127.0.0.1:{port}")
+    assert result.kind is FailureKind.CONNECT
+    assert result.message.startswith(f"the proxy 127.0.0.1:{port}: ")
+
+
+@both
 def test_through_a_socks_proxy(request_):
     with FaultServer() as server, running() as proxy:
         result = request_("GET", f"{server.url}/text", proxy=f"socks5://me:secret@127.0.0.1:{proxy.port}")
@@ -185,6 +205,15 @@ def test_a_socks_proxy_that_says_no_is_a_connect_failure(request_):
     with FaultServer() as server, running(refuse=1) as proxy:
         result = request_("GET", f"{server.url}/", proxy=f"socks5h://127.0.0.1:{proxy.port}")
     assert (result.kind, result.sent) == (FailureKind.CONNECT, False)
+
+
+@both
+@pytest.mark.parametrize(("refuse", "attempts"), [(1, 2), (2, 1), (5, 2)])
+def test_a_socks_proxy_is_asked_again_unless_its_rules_forbid_it(request_, refuse, attempts):
+    twice = Policy(retry=Retry(max_attempts=2, wait_initial=0.001))
+    with FaultServer() as server, running(refuse=refuse) as proxy:
+        result = request_("GET", f"{server.url}/", proxy=f"socks5h://127.0.0.1:{proxy.port}", policy=twice)
+    assert (result.kind, len(result.attempts)) == (FailureKind.CONNECT, attempts)
 
 
 @both
