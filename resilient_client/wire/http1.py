@@ -7,6 +7,7 @@ answer that contradicts itself is never whole; every wait is bounded by the atte
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import h11
@@ -15,6 +16,7 @@ from resilient_client.exchange import WireError
 from resilient_client.result import FailureKind
 from resilient_client.wire.bodies import checked_piece
 from resilient_client.wire.classify import is_tls_alert, said
+from resilient_client.wire.keep_alive import kept_for
 from resilient_client.wire.sockets import Expired
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class Http1Connection:
         self._heard = False
         self.requests = 0
         self.idle_until = 0.0
+        self.kept_for = inf
 
     # One exchange.
 
@@ -71,6 +74,7 @@ class Http1Connection:
             event = await self._head()
         response_headers = list(event.headers.raw_items())
         names = {name.lower() for name, _ in response_headers}
+        self.kept_for = kept_for(response_headers) if b"keep-alive" in names else inf
         if b"content-length" in names and b"transfer-encoding" in names:
             raise self._error(FailureKind.PROTOCOL, "the answer has both Content-Length and Transfer-Encoding")
         return event.status_code, response_headers, f"HTTP/{event.http_version.decode('ascii')}"

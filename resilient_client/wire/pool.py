@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from resilient_client.wire.connect import Connector
 
 KEEPALIVE: Final = 4.0
-"""Seconds an idle connection is kept: below the 5 s after which common servers close theirs."""
+"""Seconds an idle connection is kept, unless its server keeps it for less: below the 5 s of common servers."""
 
 MAX_IDLE: Final = 100
 """Idle connections kept per origin."""
@@ -172,7 +172,7 @@ class Pool:
             lease.abort()
             return
         assert isinstance(lease, Http1Connection)  # noqa: S101 - only whole connections finish with True
-        lease.idle_until = self._clock() + self._keepalive
+        lease.idle_until = self._clock() + min(self._keepalive, lease.kept_for)
         with self._lock:
             idle = self._idle.setdefault(key, [])
             if self._closed:
@@ -187,7 +187,7 @@ class Pool:
         """Take out what is too many or too old: below the top here, and anywhere with an origin not called lately."""
         moment = self._clock()
         surplus: list[Http1Connection] = []
-        while len(idle) > self._max_idle or idle[0].idle_until < moment:
+        while len(idle) > self._max_idle or (len(idle) > 1 and idle[0].idle_until < moment):
             surplus.append(idle.pop(0))
         if len(self._idle) > 1:
             for key in [key for key, kept in self._idle.items() if gone(key) or kept[-1].idle_until < moment]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import programs
 
 INCIDENT = Path(__file__).with_name("incident.py")
 RULES = Path(__file__).parents[2] / "docs" / "observability" / "alerts.yml"
@@ -38,11 +39,8 @@ scrape_configs:
 
 
 def program(name: str) -> str:
-    """Where a program of Prometheus is; its absence is an error, because nothing else can take its place."""
-    found = shutil.which(name)
-    if found is None:
-        raise AssertionError(f"{name} is not installed; these tests need a real one: apt-get install prometheus")
-    return found
+    """Where a program of Prometheus is."""
+    return programs.program(name, "apt-get install prometheus")
 
 
 def eventually(ask: Callable[[], Any], what: str) -> Any:
