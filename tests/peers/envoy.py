@@ -80,8 +80,9 @@ def _manager(**options: Any) -> dict[str, Any]:
         {"name": "router", "typed_config": {"@type": f"{HTTP}.router.v3.Router"}},
     ]
     routes = {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": ROUTES}]}
-    manager = {"stat_prefix": "in", "route_config": routes, "http_filters": filters, **options}
-    return {"filters": [{"name": "http", "typed_config": {"@type": MANAGER, **manager}}]}
+    manager = {"stat_prefix": "in", "route_config": routes, "http_filters": filters, "delayed_close_timeout": "0.1s"}
+    manager |= options
+    return {"filters": [{"name": "http", "typed_config": {"@type": MANAGER} | manager}]}
 
 
 def _tls(folder: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from peers.process import PATIENCE
+
 from resilient_client import Failure, Result
 
 

@@ -60,10 +60,10 @@ def test_aborts_of_some_calls_are_healed_by_retries(way, envoy, origin):
     assert load.sent_again > 0.1 * len(load.results)
 
 
-def test_a_ration_is_waited_for_as_long_as_envoy_says(way, envoy, origin):
+def test_a_ration_is_waited_for_as_long_as_envoy_says(tasks, envoy, origin):
     origin.on("/rationed", steps.ok())
-    client = way.client(envoy.url("plain"), policy=PROMPT)
-    results = [way.call(client, "GET", "/rationed").unwrap() for _ in range(2)]
+    client = tasks.client(envoy.url("tls"), policy=PROMPT, **tls(http2=True))
+    results = [tasks.call(client, "GET", "/rationed").unwrap() for _ in range(2)]
     limited = [attempt for result in results for attempt in result.attempts if attempt.status == 429]
     assert limited
     assert all(attempt.wait >= 1 for attempt in limited)

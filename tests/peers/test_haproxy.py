@@ -42,9 +42,8 @@ def test_haproxy_says_no(way, haproxy, path, kind, status, attempts):
     assert (failure.kind, failure.status, len(failure.attempts)) == (kind, status, attempts)
 
 
-def test_a_pause_that_haproxy_asks_for_is_kept(way, haproxy):
-    policy = Policy(retry=Retry(max_attempts=2, wait_initial=0.01, wait_max=0.01))
-    failure = way.call(way.client(haproxy.plain, policy=policy), "GET", "/later")
+def test_a_pause_that_haproxy_asks_for_is_kept(threads, haproxy):
+    failure = threads.call(threads.client(haproxy.plain, policy=TWICE), "GET", "/later")
     assert (failure.status, failure.retry_after) == (503, 1)
     assert failure.attempts[0].wait >= 1
 

@@ -9,7 +9,7 @@ import pytest
 from peers import nginx as peer
 from peers.certificates import CERTIFICATES
 
-from resilient_client import FailureKind, Policy, Retry, Timeouts
+from resilient_client import FailureKind, Policy, Retry
 from resilient_client.testing import steps
 
 ONCE = Policy(retry=None)
@@ -44,13 +44,13 @@ def test_the_last_call_of_a_connection_costs_no_post(way, nginx, origin):
     assert sorted(int(seen.body) for seen in origin.journal.requests) == list(range(1, len(load.results) + 1))
 
 
-def test_a_connection_that_nginx_closed_while_idle_is_not_used(way, nginx):
-    client = way.client(nginx.brief, policy=ONCE)
-    before = way.call(client, "GET", "/connection").unwrap()
+def test_a_connection_that_nginx_closed_while_idle_is_not_used(threads, tasks, nginx):
+    ways = [(way, way.client(nginx.brief, policy=ONCE)) for way in (threads, tasks)]
+    before = [way.call(client, "GET", "/connection").unwrap().text for way, client in ways]
     time.sleep(1.5)  # what nginx does with an idle connection is what this is about
-    after = way.call(client, "POST", "/connection").unwrap()
-    assert before.text != after.text
-    assert len(after.attempts) == 1
+    after = [way.call(client, "POST", "/connection").unwrap() for way, client in ways]
+    assert [len(success.attempts) for success in after] == [1, 1]
+    assert not {success.text for success in after} & set(before)
 
 
 def test_a_unix_socket(way, nginx):

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from peers.load import Load
+
 from resilient_client import AsyncClient, Client, Result
 
 
