@@ -17,7 +17,7 @@ from programs import program
 CONFIG = """\
 {user}
 daemon off;
-worker_processes 2;
+worker_processes {workers};
 pid {folder}/nginx.pid;
 error_log stderr warn;
 events {{ worker_connections 512; }}
@@ -63,14 +63,14 @@ http {{
         location / {{ proxy_pass http://127.0.0.1:{origin}; }}
     }}
     server {{
-        listen 127.0.0.1:{brief};
+        listen 127.0.0.1:{brief}{shared};
         keepalive_timeout 1s;
         keepalive_requests 5;
         location /connection {{ return 200 $connection; }}
         location / {{ proxy_pass http://127.0.0.1:{origin}; }}
     }}
     server {{
-        listen 127.0.0.1:{tls} ssl http2;
+        listen 127.0.0.1:{tls} ssl http2{shared};
         location /protocol {{ return 200 $server_protocol; }}
         location /connection {{ return 200 $connection; }}
         location /small {{
@@ -80,7 +80,7 @@ http {{
         location / {{ proxy_pass http://127.0.0.1:{origin}; }}
     }}
     server {{
-        listen 127.0.0.1:{mutual} ssl;
+        listen 127.0.0.1:{mutual} ssl{shared};
         ssl_client_certificate {folder}/authority.pem;
         ssl_verify_client on;
         location / {{ return 200 $ssl_client_s_dn; }}
@@ -115,15 +115,19 @@ class Nginx:
 
     def reload(self) -> None:
         """Do what `nginx -s reload` does, and wait until other workers have taken over."""
-        before = set(self.process.children())
+        before = self._workers()
         self.process.send(signal.SIGHUP)
-        eventually(lambda: set(self.process.children()) - before, "new workers")
+        eventually(lambda: len(self._workers() - before) == WORKERS, "new workers")
 
     def kill_a_worker(self) -> None:
         """Kill one without a word, and wait for its successor."""
-        before = self.process.children()
-        os.kill(before[0], signal.SIGKILL)
-        eventually(lambda: len(set(self.process.children()) - {before[0]}) == len(before), "a new worker")
+        eventually(lambda: len(self._workers()) == WORKERS, "the workers of an earlier configuration to end")
+        before = self._workers()
+        os.kill(min(before), signal.SIGKILL)
+        eventually(lambda: len(self._workers()) == WORKERS and self._workers() != before, "a new worker")
+
+    def _workers(self) -> set[int]:
+        return set(self.process.children())
 
     def quit(self) -> None:
         """Do what `nginx -s quit` does: finish what was begun, and end."""
@@ -137,27 +141,35 @@ def _write_files(folder: Path) -> None:
     CERTIFICATES.write(folder)
 
 
-def start(folder: Path, origin: int, ports: dict[str, int], *, shared: bool = False) -> Nginx:
-    """Start one on these ports; `shared`: beside another one that takes part of the connections."""
-    _write_files(folder)
-    user = "user root;" if os.getuid() == 0 else ""
-    config = folder / "nginx.conf"
-    config.write_text(
-        CONFIG.format(folder=folder, user=user, origin=origin, shared=" reuseport" if shared else "", **ports)
-    )
-    command = [program("nginx", "apt-get install nginx-light"), "-p", str(folder), "-c", str(config), "-e", "stderr"]
-    process = Process(command, folder)
-    return Nginx(process, folder, ports)
-
-
 NAMES = ("plain", "brief", "tls", "mutual", "nobody")
+WORKERS = 2
 
 
 @contextlib.contextmanager
 def running(folder: Path, origin: int) -> Iterator[Nginx]:
     """One nginx, until the block ends."""
-    with reserved(len(NAMES)) as ports, contextlib.ExitStack() as ended:
-        nginx = start(folder, origin, dict(zip(NAMES, ports, strict=True)))
-        ended.callback(nginx.process.kill)
-        nginx.process.wait_listening(ports[:-1], "nginx")
+    with several([folder], origin) as (nginx,):
         yield nginx
+
+
+@contextlib.contextmanager
+def several(folders: list[Path], origin: int) -> Iterator[list[Nginx]]:
+    """One in each folder, all on the same ports, each connection being for one of them."""
+    with reserved(len(NAMES)) as numbers, contextlib.ExitStack() as ended:
+        ports = dict(zip(NAMES, numbers, strict=True))
+        shared = " reuseport" if len(folders) > 1 else ""
+        servers = [_start(folder, ports | {"origin": origin}, shared) for folder in folders]
+        for server in servers:
+            ended.callback(server.process.kill)
+        for server in servers:
+            server.process.wait_ready(lambda server=server: len(server.process.children()) == WORKERS, "nginx")
+        yield servers
+
+
+def _start(folder: Path, ports: dict[str, int], shared: str) -> Nginx:
+    _write_files(folder)
+    user = "user root;" if os.getuid() == 0 else ""
+    config = folder / "nginx.conf"
+    config.write_text(CONFIG.format(folder=folder, user=user, shared=shared, workers=WORKERS, **ports))
+    command = [program("nginx", "apt-get install nginx-light"), "-p", str(folder), "-c", str(config), "-e", "stderr"]
+    return Nginx(Process(command, folder), folder, ports)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 
 import pytest
 from peers import nginx as peer
 from peers.certificates import CERTIFICATES
-from peers.ports import reserved
 
 from resilient_client import FailureKind, Policy, Retry
 from resilient_client.testing import steps
@@ -69,15 +67,7 @@ def test_a_worker_is_killed_over_http2(tasks, nginx):
 
 
 def test_one_of_two_is_stopped(way, tmp_path, far_side):
-    names = peer.NAMES
-    with reserved(len(names)) as ports, contextlib.ExitStack() as ended:
-        both = [
-            peer.start(tmp_path / name, far_side.port, dict(zip(names, ports, strict=True)), shared=True)
-            for name in ("one", "other")
-        ]
-        for one in both:
-            ended.callback(one.process.kill)
-            one.process.wait_listening(ports[:1], "nginx")
+    with peer.several([tmp_path / "one", tmp_path / "other"], far_side.port) as both:
         client = way.client(both[0].plain, policy=TWICE)
         with way.load(client, "GET", "/connection") as load:
             load.calls(BEFORE)
