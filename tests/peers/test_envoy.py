@@ -171,7 +171,10 @@ def test_posts_arrive_once_during_a_drain(tasks, two, origin, http2):
     with tasks.load(client, "POST", "/charges", content=lambda number: b"%d" % number) as load:
         drained(load, two)
     assert set(Counter(seen.body for seen in origin.journal.requests).values()) == {1}
-    load.assert_no_failures()
+    if http2:
+        load.assert_no_failures()
+    # HTTP/1.1 has no word for a connection that closes just as a request goes out: that one is told, not sent again.
+    assert {(failure.kind, failure.stopped) for failure in load.failures} <= {("reset", "not_idempotent")}
 
 
 def test_one_of_two_is_killed(way, two):
