@@ -30,7 +30,7 @@ class VirtualStream:
         self._backend = backend
         self._script = script
         self._journal = journal
-        self._number = journal.connection_opened()
+        self.number = journal.connection_opened()
         self._parser = h11.Connection(h11.SERVER)
         self._request: h11.Request | None = None
         self._body: list[bytes] = []
@@ -73,8 +73,8 @@ class VirtualStream:
         )
         body, chunks = b"".join(self._body), len(self._body)
         self._body.clear()
-        step, number = self._script.choose(method, target.partition("?")[0], self._number)
-        received = Received(method, target, headers, body, number, self._number, size=len(body), chunks=chunks)
+        step, number = self._script.choose(method, target.partition("?")[0], self.number)
+        received = Received(method, target, headers, body, number, self.number, size=len(body), chunks=chunks)
         self._seen = self._journal.request_begun(received, at=self._backend.now())
         self._moves = iter((step or steps.status(404))(received))
         self._answer = Http1Answer(method, last=False)

@@ -22,7 +22,7 @@ ENDS = (CallSucceeded, CallGivenUp, CallCancelled)
 EXCHANGE = "x-exchange"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Made:
     """One call. Times are virtual seconds; `until` is when it must be over, as the policies say.
 

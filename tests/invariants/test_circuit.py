@@ -116,11 +116,22 @@ class CircuitAgainstAModel(RuleBasedStateMachine):
             elif answer.retry_after is not None:
                 assert answer.retry_after > 0
 
+    @rule(outcomes=st.lists(st.booleans(), min_size=1, max_size=6))
+    def calls_one_after_another(self, outcomes):
+        for failed in outcomes:
+            before = len(self.under_way)
+            self.ask(1)
+            if len(self.under_way) > before:
+                self.told(self.under_way.pop(), failed)
+
     @precondition(lambda self: self.under_way)
     @rule(failed=st.sampled_from([True, True, False, False, None]), data=st.data())
     def answer(self, failed, data):
+        self.told(self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1))), failed)
+
+    def told(self, admitted, failed):
         self.turned()
-        admission, epoch = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
+        admission, epoch = admitted
         before = (self.circuit.state, self.circuit.counts(self.now), set(self.circuit._probes))
         self.circuit.record(admission, failed, 0.0, self.now)
         if epoch == self.epoch:
@@ -134,11 +145,24 @@ class CircuitAgainstAModel(RuleBasedStateMachine):
     def wait(self, seconds):
         self.now += seconds
 
-    @rule()
-    def isolate(self):
+    @precondition(lambda self: self.circuit.state == "open")
+    @rule(count=st.integers(1, 4), outcomes=st.lists(st.sampled_from([True, False, False, None]), max_size=4))
+    def wait_for_the_probe(self, count, outcomes):
+        self.now = self.model.open_until
+        self.ask(count)
+        assert self.circuit.state == "half-open"
+        for failed in outcomes:
+            if self.under_way:
+                self.told(self.under_way.pop(), failed)
+                self.ask(1)
+
+    @rule(stays=st.sampled_from([False, False, False, True]))
+    def isolate(self, stays):
         self.circuit.isolate()
         self.model.turn("isolated")
-        self.turned()
+        self.ask(1)
+        if not stays:
+            self.close()
 
     @rule()
     def close(self):
@@ -171,4 +195,4 @@ class CircuitAgainstAModel(RuleBasedStateMachine):
 
 
 TestCircuit = CircuitAgainstAModel.TestCase
-TestCircuit.settings = bounded(150)
+TestCircuit.settings = bounded(250)

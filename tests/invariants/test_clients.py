@@ -44,7 +44,7 @@ class Clients(RuleBasedStateMachine):
         self.document = {"clients": {"far-side": table}}
         self.policies = load_policies(self.document, environment={})
         self.ledger = Ledger()
-        options = {"policies": self.policies, "listeners": [self.ledger]}
+        options = {"policies": self.policies, "listeners": [self.ledger], "telemetry": False}
         self.threads, self.tasks = self.world.client(**options), self.world.async_client(**options)
         self.held = laws.Holdings(self.tasks.kernels)
         self.connections = {client: Connections(client) for client in (self.threads, self.tasks)}
@@ -200,7 +200,8 @@ class Clients(RuleBasedStateMachine):
     @precondition(lambda self: self.running())
     @rule(data=st.data())
     def cancel(self, data):
-        call, flow = data.draw(st.sampled_from(self.running()))
+        running = self.running()
+        call, flow = running[data.draw(st.integers(0, len(running) - 1))]
         call.interrupted, call.cancelled = True, not call.over
         flow.cancel()
         self.settle()
@@ -212,9 +213,12 @@ class Clients(RuleBasedStateMachine):
     def advance(self, seconds):
         self.world.advance(seconds)
 
-    @rule(table=tables)
-    def reload(self, table):
-        self.held.look()
+    @rule(table=tables, requests=st.lists(requests, max_size=6))
+    def reload(self, table, requests):
+        """The policies are swapped, mostly while calls are under way."""
+        for request in requests:
+            self.call(request)
+        self.what_is_held_has_a_holder()
         self.document["clients"]["far-side"] = table
         self.policies.reload()
 
@@ -298,4 +302,4 @@ class Clients(RuleBasedStateMachine):
 
 
 TestClients = Clients.TestCase
-TestClients.settings = bounded(60, steps=40)
+TestClients.settings = bounded(200, steps=40)
