@@ -78,4 +78,4 @@ class BudgetAgainstAModel(RuleBasedStateMachine):
 
 
 TestBudget = BudgetAgainstAModel.TestCase
-TestBudget.settings = bounded(150)
+TestBudget.settings = bounded(80)

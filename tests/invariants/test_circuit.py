@@ -195,4 +195,4 @@ class CircuitAgainstAModel(RuleBasedStateMachine):
 
 
 TestCircuit = CircuitAgainstAModel.TestCase
-TestCircuit.settings = bounded(250)
+TestCircuit.settings = bounded(150)

@@ -302,4 +302,4 @@ class Clients(RuleBasedStateMachine):
 
 
 TestClients = Clients.TestCase
-TestClients.settings = bounded(200, steps=40)
+TestClients.settings = bounded(120, steps=40)

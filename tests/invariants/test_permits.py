@@ -122,4 +122,4 @@ class PermitsAgainstAModel(RuleBasedStateMachine):
 
 
 TestPermits = PermitsAgainstAModel.TestCase
-TestPermits.settings = bounded(200)
+TestPermits.settings = bounded(100)
