@@ -14,7 +14,8 @@ REJECTED = frozenset(("circuit_open", "bulkhead_full"))
 class Book:
     """How often each call may have arrived, by what its caller was told: at least, and at most."""
 
-    def __init__(self, calls: int) -> None:
+    def __init__(self, calls: int, journal: Journal) -> None:
+        self._journal = journal
         self._lock = threading.Lock()
         self._least = bytearray(calls)
         self._most = bytearray(calls)
@@ -32,6 +33,8 @@ class Book:
             most = 0
         elif once:
             most = 1 + sum(attempt.status == 429 for attempt in sent)
+        if (seen := self._journal.count(number)) > most:
+            self.complain(f"call {number} ({kind}) arrived {seen} times, at most {most} were told:\n{result.explain()}")
         ended = "ok" if result.ok else str(result.kind)
         self._enter(number, answered, most, f"{ended} in body: {broken.kind}" if broken else ended, kind)
 
@@ -52,11 +55,11 @@ class Book:
         with self._lock:
             self.wrong.append(what)
 
-    def disagreements(self, journal: Journal, made: int) -> list[str]:
+    def disagreements(self, made: int) -> list[str]:
         """Return every call of the first `made` that has no end, or that arrived more or less often than it says."""
         found = [f"call {number} never ended" for number in range(made) if not self._ended[number]]
         for number in range(made):
-            least, seen, most = self._least[number], journal.count(number), self._most[number]
+            least, seen, most = self._least[number], self._journal.count(number), self._most[number]
             if not least <= seen <= most:
                 found.append(f"call {number} arrived {seen} times; its caller was told of {least} to {most}")
         return found

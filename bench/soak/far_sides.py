@@ -12,6 +12,7 @@ import trustme
 
 from bench.soak.journal import Journal
 
+ROOT = Path(__file__).parent.parent.parent
 LOWEST = 20_000
 
 
@@ -72,7 +73,7 @@ class FarSides:
 
 def _start(module: str, *arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", f"bench.soak.{module}", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
 def _line_of(process: subprocess.Popen[str]) -> str:

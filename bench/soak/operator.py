@@ -33,7 +33,13 @@ class Operator:
         self._draw = random.Random(1)
         self._forked: list[Callable[[], str | None]] = []
         started = monotonic()
-        acts = ((self.reload, 0.7), (self.reload_wrong, 3.1), (self.restart, 9.0), (self.by_hand, 2.3), (self.fork, 4.0))
+        acts = (
+            (self.reload, 0.7),
+            (self.reload_wrong, 3.1),
+            (self.restart, 9.0),
+            (self.by_hand, 2.3),
+            (self.fork, 4.0),
+        )
         self._due = {act: [started + every / 2, every] for act, every in acts}
         self.acts = dict.fromkeys((act.__name__ for act, _ in acts), 0)
 

@@ -25,7 +25,7 @@ TABLE = """
 base_url = "{url}"
 timeouts = {{ connect = {attempt}, read = {attempt}, attempt = {attempt}, total = {total} }}
 retry = {{ max_attempts = 3, wait_initial = 0.005, wait_max = 0.05 }}
-breaker = {{ min_calls = {min_calls}, window = 2, open_for = 0.1, open_max = 0.5 }}
+breaker = {{ min_calls = {min_calls}, consecutive = 50, window = 2, open_for = 0.1, open_max = 0.5 }}
 bulkhead = {{ max_concurrent = {permits}, max_waiting = 400 }}
 max_body = "1MiB"
 """
@@ -78,4 +78,3 @@ def places(policies: Policies, sides: FarSides) -> list[Place]:
         place("exotic", exotic(PLAYS), 6),
         place("http2", exotic(ON_HTTP2), 4, paired, http2=True),
     ]
-

@@ -124,7 +124,7 @@ class Connection(asyncio.Protocol):
             self.later(0.03 * place, partial(self.write, piece))
 
     def drip_for_ever(self, number: int) -> None:
-        self.write(head(b"200 OK", 10**6))
+        self.write(head(b"200 OK", 10**6) + body_of(number))
         for place in range(40):
             self.later(0.05 * place, partial(self.write, b"."))
 

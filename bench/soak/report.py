@@ -38,7 +38,8 @@ class Report:
             "results:",
             *(f"  {count:8} {kind}" for kind, count in self.kinds.most_common()),
             f"latest end of a call: {self.latest * 1000:.0f} ms after its deadline, {self.late} more than 100 ms",
-            "memory at the quarters: " + ", ".join(f"{usage.mebibytes:.1f}" for usage in self.quarters) + " MiB",
+            "held at the quarters: "
+            + ", ".join(f"{usage.mebibytes:.1f} MiB in {usage.objects} objects" for usage in self.quarters),
             f"descriptors: {self.before.descriptors} before, {self.after.descriptors} after; "
             f"threads: {self.before.threads} before, {self.after.threads} after",
         ]

@@ -298,7 +298,8 @@ class Clients(RuleBasedStateMachine):
         for _ in range(at_once):
             self.call({"path": PATHS[0], "method": "GET", "key": False, "own": None, "ambient": None})
         self.world.advance(1)
-        assert all(call.results[0].ok for call in self.calls[-at_once:])
+        self.calls_that_are_over_keep_their_promises()
+        assert all(call.results and call.results[0].ok for call in self.calls[-at_once:])
 
 
 TestClients = Clients.TestCase
