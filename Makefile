@@ -45,5 +45,8 @@ docs: $(VENV)/dev
 bench: $(VENV)/dev
 	$(BIN)/python -m bench
 
+soak: $(VENV)/dev
+	$(BIN)/python -m bench.soak
+
 clean:
 	rm -rf .venv-* docs/_build build dist *.egg-info .hypothesis .mypy_cache .ruff_cache

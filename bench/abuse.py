@@ -15,6 +15,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from bench.bombs import bombed
 from resilient_client import AsyncClient, Breaker, Bulkhead, Client, FailureKind, Policy, Retry, Timeouts
 from resilient_client.testing import FaultServer
 from resilient_client.testing.steps import chance, endless_body, ok, retry_after, status
@@ -197,7 +198,7 @@ def streamed(mebibytes: int = 256) -> str:
         return subprocess.run(reader, check=True, capture_output=True, text=True).stdout.strip()
 
 
-RUNS = (cancelled, deadlined, deadlined_threads, stale_posts, outage, told_to_wait, streamed)
+RUNS = (cancelled, deadlined, deadlined_threads, stale_posts, outage, told_to_wait, streamed, bombed)
 
 
 def main(name: str = "", *numbers: str) -> None:

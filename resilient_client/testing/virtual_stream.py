@@ -44,7 +44,7 @@ class VirtualStream:
         self._backend = backend
         self._script = script
         self._journal = journal
-        self._number = journal.connection_opened()
+        self.number = journal.connection_opened()
         self._parser = h11.Connection(h11.SERVER)
         self._request: h11.Request | None = None
         self._chosen: tuple[Step, int] | None = None
@@ -102,7 +102,7 @@ class VirtualStream:
 
     def _choose(self, request: h11.Request) -> None:
         path = request.target.decode("ascii").partition("?")[0]
-        step, number = self._script.choose(request.method.decode("ascii"), path, self._number)
+        step, number = self._script.choose(request.method.decode("ascii"), path, self.number)
         self._request, self._chosen = request, (step or steps.status(404), number)
 
     @property
@@ -124,7 +124,7 @@ class VirtualStream:
             [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw_items()]
         )
         body, chunks = b"".join(self._body), len(self._body)
-        received = Received(method, target, headers, body, number, self._number, size=len(body), chunks=chunks)
+        received = Received(method, target, headers, body, number, self.number, size=len(body), chunks=chunks)
         self._seen = self._journal.request_begun(received, at=self._backend.now())
         self._moves = iter(step(received))
         self._answer = Http1Answer(method, last=False)
