@@ -19,7 +19,7 @@ from resilient_client import AsyncClient, CallFailed, Client, Failure, Policy, T
 from resilient_client.backends import run_sync
 from resilient_client.testing import FaultServer
 from resilient_client.testing.script import Data, End, Head
-from resilient_client.wire.coding import ACCEPTED
+from resilient_client.wire.decoders import accepted
 
 ROOT = Path(__file__).parent.parent
 MIB = 1024 * 1024
@@ -51,7 +51,7 @@ BOMBS = {
     "br": _brotli,
     "zstd": _zstd,
 }
-CODINGS = tuple(name for name in ACCEPTED.decode().replace(" ", "").split(",") if name in BOMBS)
+CODINGS = tuple(name for name in accepted().decode().replace(" ", "").split(",") if name in BOMBS)
 """What the clients say that they decode."""
 
 WAYS = ("called", "streamed", "awaited", "streamed_async")
