@@ -19,8 +19,6 @@ SHORT: Final = 0.05
 LONGER: Final = 0.15
 """The same where something must have come before."""
 
-PATIENT: Final = Timeouts(connect=10, read=10, write=10, attempt=20, total=40)
-
 TWICE: Final = Retry(max_attempts=2, wait_initial=0, wait_max=0, budget=None)
 """The retries of every row: one, without a pause, so that its decision shows and nothing else."""
 
@@ -31,6 +29,9 @@ COUNTING: Final = Breaker(min_calls=10_000)
 def only(**short: float) -> Timeouts:
     """Patient timeouts but for the given ones."""
     return Timeouts(**{"connect": 10, "read": 10, "write": 10, "attempt": 20, "total": 40, **short})
+
+
+PATIENT: Final = only()
 
 
 @dataclass(frozen=True, kw_only=True)

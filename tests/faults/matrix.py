@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from faults import (
+from faults.fault import Area, Fault
+from faults.rows import (
     callers,
     connecting,
     content,
     framing,
     heads,
     http2,
-    in_streams,
     interrupted,
     names,
     policies,
@@ -20,10 +20,10 @@ from faults import (
     reuse,
     slowness,
     statuses,
+    streams,
     tls,
     uploads,
 )
-from faults.fault import Area, Fault
 
 AREAS: Final[tuple[Area, ...]] = (
     names.AREA,
@@ -39,7 +39,7 @@ AREAS: Final[tuple[Area, ...]] = (
     http2.AREA,
     redirects.AREA,
     proxies.AREA,
-    in_streams.AREA,
+    streams.AREA,
     policies.AREA,
     interrupted.AREA,
     callers.AREA,

@@ -102,8 +102,8 @@ class Stage:
 
     def turn(self) -> None:
         """Let the event loop do what it has to do."""
-        if not self.world.virtual:
-            self.world.finish(asyncio.sleep(0.001) if hasattr(self.world, "runner") else None)
+        if hasattr(self.world, "runner"):
+            self.world.finish(asyncio.sleep(0.001))
 
     def close(self) -> list[str]:
         """Close the client; return what is left of it."""

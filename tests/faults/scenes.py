@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from resilient_client import AsyncClient, deadline
 from resilient_client.testing import FaultServer
 
 
@@ -23,6 +24,31 @@ def stream(caller: Any, method: str, url: str, *, upto: int | None = None, **opt
     """Read a stream to its end, or `upto` so many pieces; return the failure that ended it, or its head."""
     streamed = caller.stream(url, method=method, upto=upto, **options)
     return streamed.result if streamed.failure is None else streamed.failure
+
+
+def under(seconds: float) -> Callable[..., Any]:
+    """Make the call inside `with deadline(seconds):`."""
+
+    def act(caller: Any, method: str, url: str, **options: Any) -> Any:
+        async def inside() -> Any:
+            with deadline(seconds):
+                return await caller.client.request(method, url, **options)
+
+        if isinstance(caller.client, AsyncClient):
+            return caller.world.finish(inside())
+        with deadline(seconds):
+            return call(caller, method, url, **options)
+
+    return act
+
+
+def text_is(text: str) -> Callable[[Any], None]:
+    """Check that the answer has this text."""
+
+    def check(result: Any) -> None:
+        assert result.text == text, result.content
+
+    return check
 
 
 @dataclass

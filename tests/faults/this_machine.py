@@ -92,12 +92,9 @@ def inside(block: Callable[[], AbstractContextManager[None]]) -> Callable[..., A
     """Make the call while this machine is so."""
 
     def act(caller: Any, method: str, url: str, **options: Any) -> Any:
-        caller.world.finish(None if not hasattr(caller.world, "runner") else _nothing())  # its loop needs descriptors
+        if hasattr(caller.world, "runner"):
+            caller.world.runner.get_loop()  # made on first use, which takes descriptors of its own
         with block():
             return call(caller, method, url, **options)
 
     return act
-
-
-async def _nothing() -> None:
-    return

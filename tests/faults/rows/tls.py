@@ -11,10 +11,9 @@ from typing import Any
 
 from faults.expected import final, fine, late, seen, unsent
 from faults.fault import SHORT, Area, only, row
-from faults.framing import text_is
 from faults.left_behind import connections, eventually
 from faults.peers import OK, head_of, met_by, over_tls, read_on, reset
-from faults.scenes import Plays, Scene, on_server
+from faults.scenes import Plays, Scene, on_server, text_is
 
 from resilient_client import FailureKind as K
 from resilient_client import Timeouts

@@ -6,10 +6,10 @@ from typing import Any
 
 from faults.expected import final, late, seen
 from faults.fault import LONGER, SHORT, Area, only, row
-from faults.scenes import Plays, call
+from faults.scenes import Plays, under
 
-from resilient_client import AsyncClient, Timeouts, deadline
 from resilient_client import FailureKind as K
+from resilient_client import Timeouts
 from resilient_client.testing import steps
 from resilient_client.testing.script import Data, End, Head, Pause
 
@@ -18,22 +18,6 @@ READ, ATTEMPT, TOTAL = only(read=SHORT), only(attempt=SHORT), Timeouts(total=SHO
 
 def pause_in_body(_: Any) -> Any:
     return Head(200, (("Content-Length", "2"),)), Data(b"o"), Pause(30), Data(b"k"), End()
-
-
-def under(seconds: float) -> Any:
-    """Make the call inside `with deadline(seconds):`."""
-
-    def act(caller: Any, method: str, url: str, **options: Any) -> Any:
-        async def inside() -> Any:
-            with deadline(seconds):
-                return await caller.client.request(method, url, **options)
-
-        if isinstance(caller.client, AsyncClient):
-            return caller.world.finish(inside())
-        with deadline(seconds):
-            return call(caller, method, url, **options)
-
-    return act
 
 
 AREA = Area(

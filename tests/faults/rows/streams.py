@@ -7,8 +7,8 @@ from typing import Any
 
 from faults.expected import final, fine, late, seen
 from faults.fault import LONGER, Area, only, row
+from faults.rows.slowness import pause_in_body
 from faults.scenes import Plays, stream
-from faults.slowness import pause_in_body
 
 from resilient_client import FailureKind as K
 from resilient_client import Timeouts

@@ -9,8 +9,7 @@ from typing import Any
 from faults.expected import Expected, answer, fine, late
 from faults.fault import SHORT, Area, row
 from faults.occupied import permit_taken
-from faults.scenes import Plays, Scene, in_memory
-from faults.slowness import under
+from faults.scenes import Plays, Scene, in_memory, under
 
 from resilient_client import Breaker, Bulkhead, Retry, RetryBudget, Timeouts
 from resilient_client import FailureKind as K

@@ -11,9 +11,8 @@ from typing import Any
 from faults.expected import fine, local, raises, seen
 from faults.fault import LONGER, Area, only, row
 from faults.forks import forking
-from faults.framing import text_is
 from faults.name_service import at, named
-from faults.scenes import Plays, call
+from faults.scenes import Plays, call, text_is
 from faults.this_machine import clock_set_back, inside, little_memory, no_threads
 
 from resilient_client import FailureKind as K

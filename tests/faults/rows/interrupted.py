@@ -17,8 +17,8 @@ from faults.left_behind import connections
 from faults.name_service import Found, at, named
 from faults.occupied import permit_taken
 from faults.peers import met_by
+from faults.rows.uploads import large
 from faults.scenes import Scene
-from faults.uploads import large
 
 from resilient_client import Bulkhead, Retry
 from resilient_client.testing import sockets, steps

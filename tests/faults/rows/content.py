@@ -7,8 +7,7 @@ from typing import Any
 
 from faults.expected import answer, final, fine
 from faults.fault import Area, row
-from faults.framing import text_is
-from faults.scenes import Plays
+from faults.scenes import Plays, text_is
 
 from resilient_client import FailureKind as K
 from resilient_client.testing import steps

@@ -6,7 +6,7 @@ from typing import Any
 
 from faults.expected import fine, seen
 from faults.fault import Area, row
-from faults.scenes import Plays
+from faults.scenes import Plays, text_is
 
 from resilient_client import FailureKind as K
 from resilient_client.testing import steps
@@ -23,13 +23,6 @@ def chunks(content: bytes, then: Any = None, **scene: Any) -> Plays:
 def sends(content: bytes, **scene: Any) -> Plays:
     """A far side that sends these bytes and leaves the connection open."""
     return Plays(lambda _: (Raw(content), End()), **scene)
-
-
-def text_is(text: str) -> Any:
-    def check(result: Any) -> None:
-        assert result.text == text, result.content
-
-    return check
 
 
 EMPTY, HELLO = {"check": text_is("")}, {"check": text_is("hello")}
