@@ -9,6 +9,7 @@ from resilient_client import (
     AsyncClient,
     AsyncStream,
     Client,
+    Downloaded,
     Failure,
     FailureKind,
     Result,
@@ -90,3 +91,14 @@ async def the_same_for_an_asynchronous_stream(client: AsyncClient) -> None:
 
 def results_can_be_passed_on(result: Result[Order]) -> Order | None:
     return result.value if result else None
+
+
+def a_download_gives_a_file(client: Client) -> None:
+    result = client.download("/report", "report.csv")
+    assert_type(result, Success[Downloaded] | Failure)
+    if result:
+        assert_type(result.value, Downloaded)
+
+
+async def a_download_gives_a_file_to_a_task(client: AsyncClient) -> None:
+    assert_type(await client.download("/report", "report.csv"), Success[Downloaded] | Failure)
