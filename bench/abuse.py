@@ -1,6 +1,6 @@
 """The counts the contract promises: thousands of calls cut off, races for stale connections, a full outage.
 
-`python -m bench.abuse` runs them all and says what was found; it takes about a minute and is not part of the tests.
+`python -m bench.abuse` runs them all and says what was found; it takes about two minutes and is not part of the tests.
 `python -m bench.abuse streamed 1024` runs one of them, here with a gibibyte.
 """
 
@@ -11,13 +11,17 @@ import random
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from bench.bombs import bombed
 from resilient_client import AsyncClient, Breaker, Bulkhead, Client, FailureKind, Policy, Retry, Timeouts
 from resilient_client.testing import FaultServer
+from resilient_client.testing.script import Data, End, Head, Move, Received
 from resilient_client.testing.steps import chance, endless_body, ok, retry_after, status
 
 EIGHT = Bulkhead(max_concurrent=8, max_waiting=20_000)
@@ -164,14 +168,18 @@ def told_to_wait() -> str:
     return f"{result.elapsed * 1000:.1f} ms, stopped={getattr(result, 'stopped', None)}"
 
 
-READER = """
+RESIDENT = """
 import resource, sys, time
 from pathlib import Path
-from resilient_client import Client, Policy, Timeouts
+from resilient_client import AsyncClient, Client, Policy, Timeouts
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+"""
 
+READER = (
+    RESIDENT
+    + """
 url, wanted = sys.argv[1], int(sys.argv[2]) << 20
 policy = Policy(timeouts=Timeouts(total=None), max_body=2 * wanted)
 with Client("abuse", base_url=url, policy=policy) as client:
@@ -188,6 +196,41 @@ with Client("abuse", base_url=url, policy=policy) as client:
     took = time.perf_counter() - started
 print(f"{read / 2**20:.0f} MiB read in {took:.1f} s, {(most - idle) / 2**20:.1f} MiB over {idle / 2**20:.1f} MiB idle")
 """
+)
+
+DOWNLOADER = (
+    RESIDENT
+    + """
+import asyncio
+
+url, path, wanted = sys.argv[1], sys.argv[2], int(sys.argv[3]) << 20
+policy = Policy(timeouts=Timeouts(total=None), max_body=wanted)
+seen = []
+
+def watch(done, total):
+    seen.append(resident())
+
+def tell(kind, result, started, idle):
+    took, used = time.perf_counter() - started, (max(seen) - idle) / 2**20
+    size = result.unwrap().value.size
+    print(f"{kind}: {size / 2**20:.0f} MiB in {took:.1f} s, {used:.1f} MiB over {idle / 2**20:.1f} MiB idle", end="; ")
+    Path(path).unlink()
+
+with Client("abuse", base_url=url, policy=policy) as client:
+    client.get("/text")
+    idle, started = resident(), time.perf_counter()
+    tell("threads", client.download("/file", path, progress=watch), started, idle)
+
+async def tasks():
+    async with AsyncClient("abuse", base_url=url, policy=policy) as client:
+        await client.get("/text")
+        idle, started = resident(), time.perf_counter()
+        seen.clear()
+        tell("tasks", await client.download("/file", path, progress=watch), started, idle)
+
+asyncio.run(tasks())
+"""
+)
 
 
 def streamed(mebibytes: int = 256) -> str:
@@ -198,7 +241,33 @@ def streamed(mebibytes: int = 256) -> str:
         return subprocess.run(reader, check=True, capture_output=True, text=True).stdout.strip()
 
 
-RUNS = (cancelled, deadlined, deadlined_threads, stale_posts, outage, told_to_wait, streamed, bombed)
+def downloaded(mebibytes: int = 256) -> str:
+    """The same into a file, by both clients (Linux)."""
+    piece = b"x" * 65536
+
+    def serve(_: Received) -> Iterator[Move]:
+        yield Head(200, (("Content-Length", str(mebibytes << 20)), ("ETag", '"v1"')))
+        for _number in range(mebibytes * 16):
+            yield Data(piece)
+        yield End()
+
+    with FaultServer(strict=False) as server, tempfile.TemporaryDirectory() as place:
+        server.on("/file", serve)
+        downloader = [sys.executable, "-c", DOWNLOADER, server.url, f"{place}/file", str(mebibytes)]
+        return subprocess.run(downloader, check=True, capture_output=True, text=True).stdout.strip(" ;")
+
+
+def killed_downloads(rounds: int = 100) -> str:
+    """Processes killed while they download: what the next one puts together is right."""
+    killing = Path(__file__).parent.parent / "tests" / "transfers" / "killing.py"
+    killer = [sys.executable, str(killing), str(rounds)]
+    return subprocess.run(killer, check=True, capture_output=True, text=True).stdout.strip()
+
+
+RUNS = (
+    *(cancelled, deadlined, deadlined_threads, stale_posts, outage, told_to_wait, streamed, bombed),
+    *(downloaded, killed_downloads),
+)
 
 
 def main(name: str = "", *numbers: str) -> None:

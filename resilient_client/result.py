@@ -53,7 +53,7 @@ class FailureKind(StrEnum):
     TOO_LARGE = "too_large"
     """Head, header fields or decoded body over the cap."""
     DECODE = "decode"
-    """The body did not decode: content coding, text, JSON, or the type asked for."""
+    """The body did not decode: content coding, text, JSON, the type or the digest asked for."""
     REDIRECT = "redirect"
     """A redirect loop, too many hops, or a target that is refused."""
     BLOCKED = "blocked"
@@ -69,7 +69,7 @@ class FailureKind(StrEnum):
     BULKHEAD_FULL = "bulkhead_full"
     """Rejected here: no permit and no room to wait, nothing was sent."""
     LOCAL = "local"
-    """This machine could not: descriptors, threads, ports, memory."""
+    """This machine could not: descriptors, threads, ports, memory, files."""
     UNEXPECTED = "unexpected"
     """An exception of a foreign transport that no rule knows, or a status that `expect=` does not list."""
 
@@ -124,7 +124,7 @@ def _text(content: bytes, headers: Headers | None) -> str:
 class Success(Generic[T]):
     """The answer: a status that was expected, with its whole decoded body in `content`.
 
-    `value` is the body as the type given with `decode=`, else None.
+    `value` is the body as the type given with `decode=`, or the `Downloaded` of a download; else None.
     """
 
     status: int

@@ -33,7 +33,7 @@ class Sink(Protocol):
         ...
 
     async def begin(self, cap: int) -> None:
-        """Make ready for the body of the answer that was judged last; the whole may have `cap` bytes."""
+        """Make ready for the body of the answer that was judged last; the whole is to have `cap` bytes at most."""
         ...
 
     async def keep(self, data: bytes) -> None:

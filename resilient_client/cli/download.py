@@ -104,7 +104,7 @@ def _tell(result: Result[Any], path: Path, *, as_json: bool) -> None:
     show_timeline(result)
     if result:
         file = result.value
-        there = f", {file.resumed} of them were there before" if file.resumed else ""
+        there = f", {file.resumed} of them from earlier attempts" if file.resumed else ""
         sys.stdout.write(f"{file.size} bytes in {safe(str(path))}{there}\n")
     elif result.sent and (left := _left(path)):
         sys.stdout.write(f"{left}\n")

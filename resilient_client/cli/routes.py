@@ -52,6 +52,9 @@ FAULTS: Final = (
     Offer("/fault/gzip-bomb", steps.gzip_bomb(200 * 1024 * 1024), "200 MiB of zeros as 200 KB of gzip"),
     Offer("/fault/cut-gzip", steps.cut_gzip(), "half a gzip stream, framed as if it were whole"),
     Offer("/fault/wrong-encoding", steps.wrong_encoding(), "says gzip, sends plain text"),
+    Offer(
+        "/fault/cut-file", steps.file(b"tea\n" * 250_000, cut_after=400_000), "1 MB, cut off after 400 KB; has ranges"
+    ),
     Offer("/flaky", steps.chance(0.3, steps.status(500), steps.ok(), seed=1), "500 in 30 % of the answers, else ok"),
     Offer("/slow/1", steps.ok(after=1), "ok, one second later"),
     Offer("/redirect", steps.redirect("/"), "302 to /"),

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from resilient_client.transfers.file_sink import FileSink
-from resilient_client.transfers.resume import PARTIAL
 
 if TYPE_CHECKING:
     from resilient_client.backends import Backend
@@ -32,8 +31,8 @@ def downloading(call: Call, wanted: Wanted, backend: Backend) -> Iterator[None]:
                 f"headers[{name.decode('ascii')!r}]: a download asks for what is missing by itself; leave it out, or "
                 "use get() or stream() for a part of a file"
             )
-    expected = EXPECTED if call.expect is None else call.expect
-    call.expect = expected | {PARTIAL} if expected & EXPECTED else expected
+    if call.expect is None:
+        call.expect = EXPECTED
     sink = call.sink = FileSink(wanted, str(call.request.url), backend)
     try:
         yield

@@ -45,7 +45,6 @@ class FileSink:
         self._asked = Have()
         self._decision: Decision = None
         self._start = 0
-        self._cap = 0
         self._progress_failed = False
 
     # What the wire asks, in this order.
@@ -76,8 +75,10 @@ class FileSink:
         if isinstance(decision, Contradiction):
             raise WireError(FailureKind.PROTOCOL, decision.why, sent=True)
         assert isinstance(decision, Piece)  # noqa: S101 - nothing else has a body to begin
-        self._cap = cap
-        self._check_size(decision.total or 0)
+        if decision.total is not None and decision.total > cap:
+            raise WireError(
+                FailureKind.TOO_LARGE, f"the file has {decision.total} bytes, and max_body is {cap}", sent=True
+            )
         await self._on_disk(self._part.begin, decision)
         self._start, self._written = decision.start, self._backend.now()
         self._tell()
@@ -117,18 +118,11 @@ class FileSink:
 
     # How it is done.
 
-    def _check_size(self, size: int) -> None:
-        if size > self._cap:
-            raise WireError(
-                FailureKind.TOO_LARGE, f"the file has {size} bytes or more, and max_body is {self._cap}", sent=True
-            )
-
     def _check_next(self, count: int) -> None:
         size = self._part.have.size + self._buffered + count
         end = self._decision.end if isinstance(self._decision, Piece) else None
         if end is not None and size > end:
             raise WireError(FailureKind.PROTOCOL, f"more came than the {end} bytes that were announced", sent=True)
-        self._check_size(size)
 
     async def _check_digest(self, limits: Limits) -> None:
         wanted = self._wanted.digest

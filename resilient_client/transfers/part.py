@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import stat
 from dataclasses import replace
@@ -175,6 +176,4 @@ def _opened(path: Path) -> FileIO:
 
 
 def _lock(file: FileIO) -> None:
-    import fcntl  # noqa: PLC0415 - not on every system, and the rest of the package is
-
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

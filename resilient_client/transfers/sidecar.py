@@ -39,7 +39,7 @@ class Sidecar:
         validator, total = note.get("validator"), note.get("total")
         if not isinstance(validator, str) or not validator or not is_field_value(validator):
             return Have()
-        if total is not None and (type(total) is not int or total < size):
+        if total is not None and type(total) is not int:
             return Have()
         return Have(size, validator, total)
 

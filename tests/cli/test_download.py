@@ -67,7 +67,7 @@ def test_redirects_are_followed_and_a_body_that_dies_is_gone_on_with(cli, fault_
     digest = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
     ran = cli("download", f"{fault_server.url}/f", "--digest", digest)
     assert ran.code == 0
-    assert ran.out.endswith("5000 bytes in f, 2000 of them were there before\n")
+    assert ran.out.endswith("5000 bytes in f, 2000 of them from earlier attempts\n")
     assert (here / "f").read_bytes() == CONTENT
 
 
@@ -77,7 +77,7 @@ def test_what_a_failed_command_left_the_next_one_goes_on_with(cli, fault_server,
     assert ran.code == 1
     assert "failed: truncated" in ran.out
     assert ran.out.endswith("2000 bytes are in f.part; the same command goes on with them\n")
-    assert cli("download", f"{fault_server.url}/f").out.endswith("2000 of them were there before\n")
+    assert cli("download", f"{fault_server.url}/f").out.endswith("2000 of them from earlier attempts\n")
     assert (here / "f").read_bytes() == CONTENT
 
 
@@ -176,7 +176,7 @@ def test_ctrl_c_leaves_a_part_and_says_so(spawn, cli, fault_server, here, more):
     said = re.fullmatch(r"interrupted; (\d+) bytes are in .*/f.part; the same command goes on with them\n", ended.err)
     assert said is not None, ended.err
     assert 0 < int(said[1]) < 5000
-    assert f"{said[1]} of them were there before" in cli("download", f"{fault_server.url}/f", here / "f").out
+    assert f"{said[1]} of them from earlier attempts" in cli("download", f"{fault_server.url}/f", here / "f").out
     assert (here / "f").read_bytes() == CONTENT
 
 

@@ -490,6 +490,15 @@ def test_another_url_does_not_go_on_with_it(virtual, path):
     assert path.read_bytes() == OTHER
 
 
+def test_a_body_that_nothing_names_takes_the_place_of_one_that_something_did(world, path):
+    named, unnamed = steps.file(CONTENT, etag='"v1"', cut_after=2000), steps.file(OTHER, etag=None, cut_after=1000)
+    client = served(world, named, unnamed, steps.file(CONTENT, etag='"v1"'))
+    client.download("/f", path, policy=ONCE)
+    client.download("/f", path, policy=ONCE)
+    assert client.download("/f", path).value.resumed == 0
+    assert path.read_bytes() == CONTENT
+
+
 def test_the_note_beside_it_holds_no_secret(virtual, path):
     client = served(virtual, steps.file(CONTENT, etag='"v1"', cut_after=2000))
     client.download("/f?token=hunter2&plain=word", path, policy=ONCE, headers={"Authorization": "Bearer hunter3"})

@@ -181,6 +181,27 @@ def test_another_process_has_the_place(path):
     assert download(path)
 
 
+def test_a_lock_that_comes_too_late_is_not_one_on_the_next_part(path, monkeypatch):
+    """As below, and a third has begun with a new part before the first gets its lock."""
+    first, second, third = Part(path, "url", None), Part(path, "url", None), Part(path, "url", None)
+    second.open()
+    second.begin(Piece(0, None, None, None))
+    second.write(CONTENT)
+    flock = fcntl.flock
+
+    def meanwhile(file, how):
+        monkeypatch.setattr(fcntl, "flock", flock)
+        second.commit(overwrite=True)
+        third.open()
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", meanwhile)
+    with pytest.raises(BlockingIOError):
+        first.open()
+    assert path.read_bytes() == CONTENT
+    third.close()
+
+
 def test_a_lock_that_comes_too_late_does_not_touch_the_finished_file(path, monkeypatch):
     """One process opens the part, another finishes it and lets go, the first gets its lock: on the target."""
     first, second = Part(path, "url", None), Part(path, "url", None)
@@ -339,13 +360,13 @@ def test_a_cancelled_flow_leaves_a_part_with_all_that_came(path):
     world.on("/f", steps.file(CONTENT, piece=500, every=0.4))
     client = world.async_client(policy=ONCE)
     flow = world.spawn(client.download("/f", path))
-    world.advance(1.9)
+    world.advance(1.3)
     flow.cancel()
     world.advance(0.1)
     assert flow.done
     assert client.state().permits_in_use == 0
-    assert part_of(path).read_bytes() == CONTENT[:2000], "also what was not written yet"
-    assert world.run(client.download("/f", path)).value.resumed == 2000
+    assert part_of(path).read_bytes() == CONTENT[:1500], "also what was not written yet"
+    assert world.run(client.download("/f", path)).value.resumed == 1500
     assert path.read_bytes() == CONTENT
 
 

@@ -68,6 +68,26 @@ def test_a_part_that_does_not_say_what_it_is_starts_over(fields):
     assert isinstance(decided(Have(40, '"v1"'), 206, **fields), StartOver)
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"content_range": "bytes 41-99/100"},
+        {"content_range": "bytes 40-100/100"},
+        {"content_range": "bytes 40-39/100"},
+        {"content_range": "bytes 40-100/101"},
+        {"content_length": "59"},
+        {"content_encoding": "gzip"},
+        {"etag": '"v2"'},
+        {"etag": 'W/"v1"'},
+    ],
+    ids=str,
+)
+def test_one_thing_that_does_not_fit_is_enough_to_start_over(fault):
+    fits = {"content_range": "bytes 40-99/100", "content_length": "60", "etag": '"v1"'}
+    assert isinstance(decided(THERE, 206, **fits), Piece)
+    assert isinstance(decided(THERE, 206, **{**fits, **fault}), StartOver)
+
+
 def test_416_is_the_end_only_when_it_names_what_is_there():
     assert decided(Have(40, '"v1"', 40), 416, content_range="bytes */40") == Complete()
     assert decided(Have(40, '"v1"'), 416, content_range="bytes */40", etag='"v1"') == Complete()

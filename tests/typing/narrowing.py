@@ -10,6 +10,7 @@ from resilient_client import (
     AsyncStream,
     AsyncWebSocket,
     Client,
+    Downloaded,
     Failure,
     FailureKind,
     Result,
@@ -113,3 +114,14 @@ async def an_asynchronous_websocket_narrows(client: AsyncClient) -> None:
             assert_type(await result.receive_json(decode=Order), Order)
             async for message in result:
                 assert_type(message, str | bytes)
+
+
+def a_download_gives_a_file(client: Client) -> None:
+    result = client.download("/report", "report.csv")
+    assert_type(result, Success[Downloaded] | Failure)
+    if result:
+        assert_type(result.value, Downloaded)
+
+
+async def a_download_gives_a_file_to_a_task(client: AsyncClient) -> None:
+    assert_type(await client.download("/report", "report.csv"), Success[Downloaded] | Failure)
