@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+from bench.report import Table, number
 from resilient_client import load_policies
 
 
@@ -60,6 +61,9 @@ def measure() -> dict[str, float]:
     }
 
 
+def tables(found: dict[str, float]) -> list[Table]:
+    return [Table("Policy files", ("", ""), [(name, number(value, 2)) for name, value in found.items()], "policy-files")]
+
+
 if __name__ == "__main__":
-    for name, value in measure().items():
-        print(f"{name:<50} {value:10.2f}")
+    print(*(table.text() for table in tables(measure())), sep="\n")

@@ -9,6 +9,7 @@ from statistics import median
 from time import perf_counter
 
 from bench.layers import NoWire
+from bench.report import Table, number
 from resilient_client import Client
 
 ROUNDS = 15
@@ -118,6 +119,10 @@ def measure() -> dict[str, float]:
     }
 
 
+def tables(found: dict[str, float]) -> list[Table]:
+    rows = [(name.removeprefix("telemetry, "), number(value, 2)) for name, value in found.items()]
+    return [Table("Telemetry", ("", "us per call"), rows, "telemetry")]
+
+
 if __name__ == "__main__":
-    for name, value in measure().items():
-        print(f"{name:<55} {value:8.2f}")
+    print(*(table.text() for table in tables(measure())), sep="\n")

@@ -1,0 +1,56 @@
+"""What an import costs: CPU of many fresh interpreters, over one that imports nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from statistics import median
+from typing import Any, Final
+
+from bench.machine import machine
+from bench.report import Table, number
+from bench.server import environment
+
+IMPORTS: Final = {
+    "nothing": "pass",
+    "peers": "import httpx, opentelemetry.trace",
+    "ours": "import resilient_client",
+    "both": "import httpx, opentelemetry.trace, resilient_client",
+    "requests": "import requests",
+    "aiohttp": "import aiohttp",
+}
+
+
+def measure(*, rounds: int = 21) -> dict[str, Any]:
+    """Return the median milliseconds of CPU of each."""
+    taken: dict[str, list[float]] = {name: [] for name in IMPORTS}
+    for number_of_round in range(rounds + 1):
+        for name in random.sample(list(IMPORTS), len(IMPORTS)):
+            milliseconds = cpu_of(IMPORTS[name])
+            if number_of_round and milliseconds is not None:  # the first one may have to compile
+                taken[name].append(milliseconds)
+    found = {name: median(values) for name, values in taken.items() if values}
+    return {"machine": machine(), "settings": {"rounds": rounds}, "ms": found}
+
+
+def cpu_of(code: str) -> float | None:
+    """Return the milliseconds of CPU that an interpreter takes to run `code`; None when it could not."""
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment(), stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = status
+    return None if status else (usage.ru_utime + usage.ru_stime) * 1e3
+
+
+def tables(found: dict[str, Any]) -> list[Table]:
+    """Return the figures; the extra of ours over what it stands on is in the last row."""
+    ms = found["ms"]
+    rows = [(f"`{code}`", number(ms[name], 1), number(ms[name] - ms["nothing"], 1)) for name, code in IMPORTS.items()
+            if name in ms]
+    extra = ms["both"] - ms["peers"]
+    return [
+        Table("Importing", ("", "CPU ms", "over nothing"), rows, "imports"),
+        Table("Importing, what is added", ("", "CPU ms"), [
+            ("`resilient_client` after `httpx` and `opentelemetry.trace`", number(extra, 1))], "imports-extra"),
+    ]

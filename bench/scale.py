@@ -1,0 +1,61 @@
+"""How the cost of a call grows with what a process has: calls in flight, origins, clients, circuits."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from statistics import median
+from typing import Any, Final
+
+from bench.machine import machine
+from bench.report import Table, number
+from bench.server import environment, free_ports, running
+
+CURVES: Final = {
+    "in_flight": ("Calls in flight", (1, 10, 100, 1_000, 10_000)),
+    "origins": ("Origins of one client", (1, 10, 100, 1_000, 10_000)),
+    "clients": ("Clients in one process", (1, 10, 100, 1_000)),
+    "circuits": ("Circuits of one client, no wire", (1, 10, 100, 1_000, 10_000)),
+}
+PATIENCE: Final = 90.0
+
+
+def measure(*, rounds: int = 3, seconds: float = 0.6, most: int = 10_000) -> dict[str, Any]:
+    """Return CPU us per call by curve and count; None for a point that could not be measured."""
+    port = free_ports(1)[0]
+    found: dict[str, dict[str, float | None]] = {}
+    with running([sys.executable, "-m", "bench.far_side", "everywhere", str(port)], [port]):
+        for curve, (_, counts) in CURVES.items():
+            found[curve] = {}
+            for count in counts:
+                if count <= most:
+                    found[curve][str(count)] = _point(curve, count, seconds, port, rounds)
+    return {"machine": machine(), "settings": {"rounds": rounds, "seconds": seconds}, "cpu_us": found}
+
+
+def _point(curve: str, count: int, seconds: float, port: int, rounds: int) -> float | None:
+    taken = []
+    for number_of_round in range(rounds):
+        print(f"\r{curve} {count:<20}", end="", file=sys.stderr, flush=True)
+        url = f"http://127.0.0.{number_of_round + 1}:{port}"  # ports left behind by one round do not hinder the next
+        command = [sys.executable, "-m", "bench.curves", curve, str(count), str(seconds), url]
+        try:
+            child = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            break
+        if child.returncode:
+            print(child.stderr.strip().rpartition("\n")[2], file=sys.stderr)
+            break
+        taken.append(float(child.stdout))
+    print(f"\r{'':40}\r", end="", file=sys.stderr)
+    return median(taken) if taken else None
+
+
+def tables(found: dict[str, Any]) -> list[Table]:
+    counts = sorted({int(count) for points in found["cpu_us"].values() for count in points})
+    header = ("CPU us per call", *(f"{count:,}" for count in counts))
+    rows = [
+        (CURVES[curve][0], *(number(points.get(str(count))) for count in counts))
+        for curve, points in found["cpu_us"].items()
+    ]
+    return [Table("Scale", header, rows, "scale")]
