@@ -32,7 +32,7 @@ PARTS: Final = {
     "layers": Part("the policies around a wire that does nothing", {"rounds": 5}),
     "telemetry": Part("what telemetry costs"),
     "imports": Part("what importing costs", {"rounds": 5}),
-    "memory": Part("memory per call in flight", {"rounds": 1}),
+    "memory": Part("memory per call in flight", {"rounds": 1, "contenders": ("ours", "httpx", "aiohttp")}),
     "scale": Part("cost against what a process has", {"rounds": 1, "seconds": 0.3, "most": 1000}),
     "policy_files": Part("what policy files cost"),
 }
@@ -84,7 +84,8 @@ def main() -> None:
             print(json.dumps(found))
             continue
         print(*(table.text() for table in part.tables(found)), sep="\n", flush=True)
-        print(*(f"  {note}" for note in getattr(part, "notes", list)(found)), sep="\n", flush=True)
+        for note in part.notes(found) if hasattr(part, "notes") else ():
+            print(f"  {note.replace('*', '')}")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from bench.cases import CASES, Case
 from bench.contenders import CONTENDERS, Contender
 from bench.environments import NoEnvironment, python_for, version_of
 from bench.machine import machine
-from bench.report import Table, number
+from bench.report import Table, number, ratio, say
 from bench.server import Server, environment, server
 
 PEER: Final = "httpx"
@@ -66,13 +66,13 @@ def _round(
     found: dict[str, dict[str, dict[str, Any]]] = {case.name: {} for case in cases}
     order = random.sample(who, len(who))
     for place, contender in enumerate(order):
-        print(f"\r{progress}: {place + 1}/{len(order)} {contender.name:20}", end="", file=sys.stderr, flush=True)
+        say(f"{progress}: {place + 1}/{len(order)} {contender.name}")
         mine = [case.name for case in cases if case.kind in contender.kinds]
         for answer in _child(
             contender, [name for name in mine if (name, contender.name) not in without], far_side, seconds
         ):
             found[answer.pop("case")][contender.name] = answer
-    print(f"\r{'':60}\r", end="", file=sys.stderr)
+    say("")
     return found
 
 
@@ -143,7 +143,7 @@ def _summary(name: str, runs: list[dict[str, dict[str, Any]]]) -> dict[str, Any]
 
 # How it is shown.
 
-WHY: Final = {"absent": "not measured", "unfinished": "did not finish"}
+WHY: Final = {"absent": "was not measured", "unfinished": "did not finish"}
 
 
 def tables(found: dict[str, Any]) -> list[Table]:
@@ -167,18 +167,22 @@ def _row(name: str, one: dict[str, Any]) -> tuple[str, ...]:
         title,
         number(one["cpu_us"]),
         number(one["per_second"]),
-        number(one.get("to_httpx"), 2),
-        f"{number(low, 2)} - {number(high, 2)}" if low is not None else "",
+        ratio(one.get("to_httpx")),
+        "" if low is None else f"{ratio(low)} - {ratio(high)}",
         number(one.get("to_floor"), 1),
     )
 
 
 def notes(found: dict[str, Any]) -> list[str]:
-    """Return who was not measured or did not finish, and why."""
-    told: dict[str, list[str]] = {}
+    """Return who was not measured or did not finish, where, and the first reason."""
+    told: dict[tuple[str, str], list[str]] = {}
+    reasons: dict[tuple[str, str], str] = {}
     for case, contenders in found["cases"].items():
         for name, one in contenders.items():
-            for why, words in WHY.items():
-                if why in one:
-                    told.setdefault(f"{CONTENDERS[name].title}: {words} ({one[why]})", []).append(CASES[case].title)
-    return [f"{what}: {'; '.join(cases)}" for what, cases in told.items()]
+            for why in WHY.keys() & one.keys():
+                told.setdefault((name, why), []).append(CASES[case].title)
+                reasons.setdefault((name, why), one[why])
+    return [
+        f"{CONTENDERS[name].title} {WHY[why]}: {'; '.join(cases)} ({reasons[name, why]})"
+        for (name, why), cases in told.items()
+    ]

@@ -14,7 +14,6 @@ import select
 import socket
 import sys
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from importlib import import_module
 from itertools import repeat
@@ -39,20 +38,21 @@ class Profile:
     """What was called since the last look, by anybody but this file."""
 
     def __init__(self) -> None:
-        self.calls: Counter[str] = Counter()
+        self.python = self.builtin = self.system = 0
 
     def __call__(self, frame: FrameType, event: str, arg: Any) -> None:
         if frame.f_code.co_filename == __file__:
             return
         if event == "call":
-            self.calls["python"] += 1
+            self.python += 1
         elif event == "c_call":
-            self.calls["builtin"] += 1
+            self.builtin += 1
             if isinstance(getattr(arg, "__self__", None), KERNEL) and is_system_call(arg):
-                self.calls["system"] += 1
+                self.system += 1
 
-    def taken(self) -> Counter[str]:
-        calls, self.calls = self.calls, Counter()
+    def taken(self) -> dict[str, int]:
+        calls = {"python": self.python, "builtin": self.builtin, "system": self.system}
+        self.python = self.builtin = self.system = 0
         return calls
 
 
@@ -72,7 +72,7 @@ def answer_all(listener: socket.socket) -> None:
                 connection.sendall(ANSWER)
 
 
-def profiled(requests: int, found: list[Counter[str]]) -> Iterator[None]:
+def profiled(requests: int, found: list[dict[str, int]]) -> Iterator[None]:
     """Let so many requests be made, and note what each of them called."""
     yield from repeat(None, WARM_UP)
     profile = Profile()
@@ -91,7 +91,7 @@ def marked(requests: int) -> Iterator[None]:
     os.access(END, os.F_OK)
 
 
-def counts(found: list[Counter[str]]) -> dict[str, int]:
+def counts(found: list[dict[str, int]]) -> dict[str, int]:
     """Return the counts of the usual request: now and then one does a chore for all."""
     return {kind: median_low([one[kind] for one in found]) for kind in ("python", "builtin", "system")}
 
@@ -99,7 +99,7 @@ def counts(found: list[Counter[str]]) -> dict[str, int]:
 def main(job: dict[str, Any]) -> None:
     contender = import_module(f"bench.contenders.{job['module']}")
     target = Target(job.get("url") or here(), SMALL, 1)
-    found: list[Counter[str]] = []
+    found: list[dict[str, int]] = []
     turns = marked(job["marked"]) if "marked" in job else profiled(REQUESTS, found)
     gc.disable()
     if job["kind"] == "blocking":

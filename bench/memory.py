@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from importlib import import_module
+from math import inf
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -30,19 +31,19 @@ FIRST: Final = 50
 PATIENCE: Final = 30.0
 
 
-def measure(*, calls: int = 1000, rounds: int = 3) -> dict[str, Any]:
+def measure(*, calls: int = 1000, rounds: int = 3, contenders: tuple[str, ...] = WHO) -> dict[str, Any]:
     """Return kilobytes per call in flight of each contender that can be measured here."""
     port = free_ports(1)[0]
     taken: dict[str, list[float]] = {}
     with running([sys.executable, "-m", "bench.far_side", "hang", str(port)], [port]):
-        for name in [name for _ in range(rounds) for name in WHO]:
+        for name in contenders * rounds:
             contender = CONTENDERS[name]
             job = {"module": contender.module, "url": f"http://127.0.0.1:{port}", "calls": calls}
             command = [sys.executable, "-m", "bench.memory", json.dumps(job)]
             child = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=2 * PATIENCE)
             if child.stdout.strip():
                 taken.setdefault(name, []).append(float(child.stdout))
-    found = {name: median(values) for name, values in taken.items()}
+    found = {name: median(taken[name]) if name in taken else None for name in contenders}
     return {"machine": machine(), "settings": {"calls": calls, "rounds": rounds}, "kib_per_call": found}
 
 
@@ -79,9 +80,8 @@ async def child(job: dict[str, Any]) -> None:
 
 
 def tables(found: dict[str, Any]) -> list[Table]:
-    ordered = sorted(found["kib_per_call"].items(), key=lambda item: item[1])
-    rows = [(CONTENDERS[name].title, number(value, 1)) for name, value in ordered]
-    rows += [(CONTENDERS[name].title, "did not finish") for name in WHO if name not in found["kib_per_call"]]
+    ordered = sorted(found["kib_per_call"].items(), key=lambda item: item[1] or inf)
+    rows = [(CONTENDERS[name].title, number(value, 1) or "did not finish") for name, value in ordered]
     return [Table(f"Memory per call in flight, {found['settings']['calls']:,} of them", ("", "KiB"), rows, "memory")]
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 
 def number(value: float | None, places: int = 0) -> str:
     """Return a number for people; nothing for one that is not there."""
     return "" if value is None else f"{value:,.{places}f}"
+
+
+def ratio(value: float | None) -> str:
+    """Return a ratio with two digits that count."""
+    return "" if value is None else f"{value:.{2 if value >= 0.1 else 3}f}"
 
 
 @dataclass(frozen=True)
@@ -20,11 +26,10 @@ class Table:
     key: str = ""
 
     def text(self) -> str:
-        lines = [self.header, *self.rows]
-        widths = [max(len(_plain(line[place])) for line in lines) for place in range(len(self.header))]
+        lines = [[cell.replace("*", "").replace("`", "") for cell in line] for line in (self.header, *self.rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         shown = [
-            "  ".join([_plain(line[0]).ljust(widths[0]), *(cell.rjust(width) for cell, width in _rest(line, widths))])
-            for line in lines
+            "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines
         ]
         return "\n".join([f"\n{self.title}", *(f"  {line}".rstrip() for line in shown)])
 
@@ -34,9 +39,7 @@ class Table:
         return "\n".join([lines[0], f"|{'|'.join(marks)}|", *lines[1:]])
 
 
-def _plain(cell: str) -> str:
-    return cell.replace("*", "")
-
-
-def _rest(line: tuple[str, ...], widths: list[int]) -> list[tuple[str, int]]:
-    return list(zip(line[1:], widths[1:], strict=True))
+def say(progress: str) -> None:
+    """Show how far it is, to somebody at a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r{progress:60.60}\r", end="", file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any, Final
 
 from bench.machine import machine
-from bench.report import Table, number
+from bench.report import Table, number, say
 from bench.server import environment, free_ports, running
 
 CURVES: Final = {
@@ -36,7 +36,7 @@ def measure(*, rounds: int = 3, seconds: float = 0.6, most: int = 10_000) -> dic
 def _point(curve: str, count: int, seconds: float, port: int, rounds: int) -> float | None:
     taken = []
     for number_of_round in range(rounds):
-        print(f"\r{curve} {count:<20}", end="", file=sys.stderr, flush=True)
+        say(f"{curve} {count:,}")
         url = f"http://127.0.0.{number_of_round + 1}:{port}"  # ports left behind by one round do not hinder the next
         command = [sys.executable, "-m", "bench.curves", curve, str(count), str(seconds), url]
         try:
@@ -44,10 +44,9 @@ def _point(curve: str, count: int, seconds: float, port: int, rounds: int) -> fl
         except subprocess.TimeoutExpired:
             break
         if child.returncode:
-            print(child.stderr.strip().rpartition("\n")[2], file=sys.stderr)
             break
         taken.append(float(child.stdout))
-    print(f"\r{'':40}\r", end="", file=sys.stderr)
+    say("")
     return median(taken) if taken else None
 
 

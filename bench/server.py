@@ -125,5 +125,9 @@ def listens(port: int) -> bool:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a child that imports `bench`, wherever it was started from."""
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONHASHSEED": "0"}
+    """Return the environment of a child that imports `bench`, wherever it was started from.
+
+    What would make one run differ from another is left out: an import that compiles, a hash that is seeded by chance.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**inherited, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONHASHSEED": "0"}
