@@ -18,8 +18,9 @@ from bench.cases import CASES, Case
 from bench.contenders import CONTENDERS, Contender
 from bench.environments import NoEnvironment, python_for, version_of
 from bench.machine import machine
+from bench.processes import run_module
 from bench.report import Table, number, ratio, say
-from bench.server import Server, environment, server
+from bench.server import Server, server
 
 PEER: Final = "httpx"
 FLOOR: Final = "floor"
@@ -50,7 +51,11 @@ def measure(
 def _unfinished(runs: Runs) -> set[tuple[str, str]]:
     """Return cases and contenders that need not be tried again."""
     return {
-        (case, name) for run in runs for case, found in run.items() for name, one in found.items() if "unfinished" in one
+        (case, name)
+        for run in runs
+        for case, found in run.items()
+        for name, one in found.items()
+        if "unfinished" in one
     }
 
 
@@ -76,9 +81,7 @@ def _round(
     return found
 
 
-def _child(
-    contender: Contender, names: list[str], far_side: Server, seconds: float
-) -> Iterator[dict[str, Any]]:
+def _child(contender: Contender, names: list[str], far_side: Server, seconds: float) -> Iterator[dict[str, Any]]:
     if not names:
         return
     job = {
@@ -92,13 +95,8 @@ def _child(
     }
     try:
         python = python_for(contender.environment)
-        child = subprocess.run(
-            [python, "-m", "bench.child", json.dumps(job)],
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=60 + len(names) * (seconds + 20),
-        )
+        timeout = 60 + len(names) * (seconds + 20)
+        child = run_module("bench.child", json.dumps(job), python=python, timeout=timeout)
         answers = [json.loads(line) for line in child.stdout.splitlines()]
         problem = child.stderr.strip().rpartition("\n")[2]
     except (NoEnvironment, subprocess.TimeoutExpired) as failed:

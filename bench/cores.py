@@ -10,7 +10,7 @@ CLIENT: Final = CORES[0] if len(CORES) > 1 else None
 SERVER: Final = CORES[-1] if len(CORES) > 1 else None
 
 
-def on_core(core: int | None) -> None:
-    """Stay on one core; with only one there is no choice."""
+def on_core(core: int | None, process: int = 0) -> None:
+    """Keep a process, this one unless another is given, on one core; with only one there is no choice."""
     if core is not None:
-        os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(process, {core})

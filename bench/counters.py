@@ -1,14 +1,13 @@
 """Function calls and system calls per request: exact, and so fit to stop a regression in CI.
 
-`python -m bench.counters --record` writes what a request of ours costs on this Python into `bench/counts.json`; a test
-asserts that it costs no more. Ask for it after a change that is worth its price, and after one that made things cheaper.
+`python -m bench.counters --record` writes what a request of ours costs on this Python into `bench/counts.json`, and a
+test asserts that it costs no more. Do it after a change that is worth its price, or that made things cheaper.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -19,8 +18,9 @@ from bench.contenders import CONTENDERS
 from bench.counting import BEGIN, END
 from bench.environments import NoEnvironment, python_for
 from bench.machine import machine
+from bench.processes import run_module
 from bench.report import Table, number
-from bench.server import environment, server
+from bench.server import server
 
 RECORDED: Final = Path(__file__).with_name("counts.json")
 KINDS: Final[tuple[Kind, ...]] = ("blocking", "asynchronous")
@@ -48,8 +48,7 @@ def _child(contender: str, job: dict[str, Any], *, tracer: tuple[str, ...] = ())
         python = python_for(one.environment)
     except NoEnvironment:
         return None
-    command = [*tracer, python, "-m", "bench.counting", json.dumps({"module": one.module, **job})]
-    child = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60)
+    child = run_module("bench.counting", json.dumps({"module": one.module, **job}), python=python, below=tracer)
     return json.loads(child.stdout) if child.stdout.strip() else None
 
 

@@ -1,4 +1,4 @@
-"""One point of a curve, in an interpreter of its own: `python -m bench.curves CURVE COUNT SECONDS URL` prints CPU us per call.
+"""One point of a curve: `python -m bench.curves CURVE COUNT SECONDS URL` prints microseconds of CPU per call.
 
 The calls go round robin over `COUNT` origins, clients or circuits, one at a time; or `COUNT` of them are in flight.
 """

@@ -28,7 +28,7 @@ def python_for(package: str) -> str:
     if not done.exists():
         venv.create(place, with_pip=True, clear=True)
         install = [str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", "install", package]
-        installed = subprocess.run(install, capture_output=True, text=True)
+        installed = subprocess.run(install, capture_output=True, text=True, check=False)
         if installed.returncode:
             raise NoEnvironment(f"pip could not install {package}")
         done.touch()
@@ -38,5 +38,5 @@ def python_for(package: str) -> str:
 def version_of(package: str, python: str) -> str | None:
     """Return the version of an installed package."""
     ask = f"from importlib.metadata import version; print(version({package!r}))"
-    found = subprocess.run([python, "-c", ask], capture_output=True, text=True)
+    found = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=False)
     return found.stdout.strip() or None

@@ -1,7 +1,7 @@
 """The server for machines without nginx, and for what nginx does not do: hang, or listen on every loopback address.
 
-`python -m bench.far_side SMALL LARGE TLS CERTIFICATE` listens on these ports; `python -m bench.far_side hang PORT` never
-answers; `python -m bench.far_side everywhere PORT` answers on all of 127.0.0.0/8.
+`python -m bench.far_side SMALL LARGE TLS CERTIFICATE` listens on these ports; `python -m bench.far_side hang PORT`
+never answers; `python -m bench.far_side everywhere PORT` answers on all of 127.0.0.0/8.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from statistics import median
 from typing import Any, Final
 
 from bench.machine import machine
+from bench.processes import environment
 from bench.report import Table, number
-from bench.server import environment
 
 IMPORTS: Final = {
     "nothing": "pass",

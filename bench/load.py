@@ -116,7 +116,7 @@ async def asynchronous(get: Any, target: Target, seconds: float) -> Measured:
 
     tasks = [asyncio.create_task(caller(number)) for number in range(target.at_once)]
     await asyncio.sleep(WARM_UP)
-    while not load.warm:
+    while not load.warm:  # noqa: ASYNC110 - an event would cost the callers something
         await asyncio.sleep(0.02)
     before = load.now()
     await asyncio.sleep(seconds)

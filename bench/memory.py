@@ -1,7 +1,7 @@
 """Memory per call in flight: a thousand tasks that wait for a server that never answers.
 
-`python -m bench.memory '{...}'` is one contender's child: it lets fifty calls hang, looks at the memory it occupies, lets
-more hang, and looks again.
+`python -m bench.memory '{...}'` is one contender's child: it lets fifty calls hang, looks at the memory it occupies,
+lets more hang, and looks again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import gc
 import json
 import os
 import resource
-import subprocess
 import sys
 import time
 from importlib import import_module
@@ -23,8 +22,8 @@ from typing import Any, Final
 from bench.cases import SMALL, Target
 from bench.contenders import CONTENDERS
 from bench.machine import machine
+from bench.processes import free_ports, run_module, running
 from bench.report import Table, number
-from bench.server import environment, free_ports, running
 
 WHO: Final = ("floor", "ours", "httpx", "httpx2", "aiohttp", "pyreqwest")
 FIRST: Final = 50
@@ -39,8 +38,7 @@ def measure(*, calls: int = 1000, rounds: int = 3, contenders: tuple[str, ...] =
         for name in contenders * rounds:
             contender = CONTENDERS[name]
             job = {"module": contender.module, "url": f"http://127.0.0.1:{port}", "calls": calls}
-            command = [sys.executable, "-m", "bench.memory", json.dumps(job)]
-            child = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=2 * PATIENCE)
+            child = run_module("bench.memory", json.dumps(job), timeout=2 * PATIENCE)
             if child.stdout.strip():
                 taken.setdefault(name, []).append(float(child.stdout))
     found = {name: median(taken[name]) if name in taken else None for name in contenders}
@@ -52,7 +50,7 @@ def resident() -> int:
 
 
 def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def hanging(get: Any, count: int) -> list[asyncio.Task[Any]]:

@@ -15,13 +15,13 @@ from resilient_client import load_policies
 def text(clients: int, routes: int) -> str:
     """Return a file in which every client extends a preset and has as many routes as the others."""
     parts = ["[presets.careful]\nretry = { max_attempts = 2 }\n"]
-    for number in range(clients):
+    for client in range(clients):
         parts.append(
-            f'[clients.c{number}]\nextends = "careful"\nbase_url = "https://s{number}.internal"\n'
+            f'[clients.c{client}]\nextends = "careful"\nbase_url = "https://s{client}.internal"\n'
             'timeouts = { connect = "500ms", attempt = "2s", total = "5s" }\n'
         )
         parts += [
-            f'[[clients.c{number}.routes]]\nmatch = "GET /a{route}/{{id}}"\nretry = {{ max_attempts = 1 }}\n'
+            f'[[clients.c{client}.routes]]\nmatch = "GET /a{route}/{{id}}"\nretry = {{ max_attempts = 1 }}\n'
             for route in range(routes // clients)
         ]
     return "".join(parts)
@@ -62,7 +62,9 @@ def measure() -> dict[str, float]:
 
 
 def tables(found: dict[str, float]) -> list[Table]:
-    return [Table("Policy files", ("", ""), [(name, number(value, 2)) for name, value in found.items()], "policy-files")]
+    return [
+        Table("Policy files", ("", ""), [(name, number(value, 2)) for name, value in found.items()], "policy-files")
+    ]
 
 
 if __name__ == "__main__":

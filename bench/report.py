@@ -28,9 +28,7 @@ class Table:
     def text(self) -> str:
         lines = [[cell.replace("*", "").replace("`", "") for cell in line] for line in (self.header, *self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        shown = [
-            "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines
-        ]
+        shown = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines]
         return "\n".join([f"\n{self.title}", *(f"  {line}".rstrip() for line in shown)])
 
     def markdown(self) -> str:

@@ -8,8 +8,8 @@ from statistics import median
 from typing import Any, Final
 
 from bench.machine import machine
+from bench.processes import free_ports, run_module, running
 from bench.report import Table, number, say
-from bench.server import environment, free_ports, running
 
 CURVES: Final = {
     "in_flight": ("Calls in flight", (1, 10, 100, 1_000, 10_000)),
@@ -38,9 +38,8 @@ def _point(curve: str, count: int, seconds: float, port: int, rounds: int) -> fl
     for number_of_round in range(rounds):
         say(f"{curve} {count:,}")
         url = f"http://127.0.0.{number_of_round + 1}:{port}"  # ports left behind by one round do not hinder the next
-        command = [sys.executable, "-m", "bench.curves", curve, str(count), str(seconds), url]
         try:
-            child = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE)
+            child = run_module("bench.curves", curve, str(count), str(seconds), url, timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             break
         if child.returncode:

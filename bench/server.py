@@ -6,13 +6,9 @@ per request than any client here, so that it is never what limits one.
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.cases import CASES, LARGE, SMALL, Case
-from bench.cores import SERVER, on_core
-
-STARTS_WITHIN: Final = 10.0
+from bench.processes import free_ports, running
 
 NGINX: Final = """\
 daemon off; master_process off; worker_processes 1; worker_rlimit_nofile 20000; pid nginx.pid; error_log stderr crit;
@@ -91,43 +85,3 @@ def write_nginx(place: Path, ports: list[int]) -> None:
     (place / "large").write_bytes(b"x" * LARGE)
     (place / "nginx.conf").write_text(NGINX.format(small=small, large=large, tls=tls, body="x" * SMALL))
     place.chmod(0o755)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on at this moment."""
-    with_socket = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [sock.getsockname()[1] for sock in with_socket]
-    for sock in with_socket:
-        sock.close()
-    return ports
-
-
-@contextmanager
-def running(command: list[str], ports: list[int]) -> Iterator[None]:
-    """Run `command` on the server's core, from when it answers on every port until the block is left."""
-    process = subprocess.Popen(command, preexec_fn=lambda: on_core(SERVER), stderr=subprocess.DEVNULL)
-    try:
-        give_up = time.monotonic() + STARTS_WITHIN
-        for port in ports:
-            while not listens(port):
-                if process.poll() is not None or time.monotonic() > give_up:
-                    raise RuntimeError(f"the server did not start: {' '.join(command)}")
-                time.sleep(0.02)
-        yield
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
-
-
-def environment() -> dict[str, str]:
-    """Return the environment of a child that imports `bench`, wherever it was started from.
-
-    What would make one run differ from another is left out: an import that compiles, a hash that is seeded by chance.
-    """
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return {**inherited, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONHASHSEED": "0"}
