@@ -92,7 +92,7 @@ def scaled(found: dict[str, Any]) -> Figure:
         axis.plot(list(measured), list(measured.values()), color=OURS, marker="o", markersize=4)
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter(plain)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.15 * max(measured.values()))
         axis.yaxis.set_major_formatter(plain)
         axis.set_title(CURVES[curve][0], fontsize=9)
         axis.grid(visible=True)

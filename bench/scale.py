@@ -53,7 +53,10 @@ def tables(found: dict[str, Any]) -> list[Table]:
     counts = sorted({int(count) for points in found["cpu_us"].values() for count in points})
     header = ("CPU us per call", *(f"{count:,}" for count in counts))
     rows = [
-        (CURVES[curve][0], *(number(points.get(str(count))) for count in counts))
-        for curve, points in found["cpu_us"].items()
+        (CURVES[curve][0], *(_cell(points, count) for count in counts)) for curve, points in found["cpu_us"].items()
     ]
     return [Table("Scale", header, rows, "scale")]
+
+
+def _cell(points: dict[str, float | None], count: int) -> str:
+    return "did not finish" if points.get(str(count), 0) is None else number(points.get(str(count)))
