@@ -42,8 +42,18 @@ types: $(VENV)/dev
 docs: $(VENV)/dev
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 
-bench: $(VENV)/dev
-	$(BIN)/python -m bench
+# `make bench BENCH="--quick"` for a first look; niquests, which replaces urllib3, gets an environment below build/.
+BENCH ?=
+BENCH_VENV := .venv-bench-$(VERSION)
+
+$(BENCH_VENV)/bench: pyproject.toml
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade "pip>=25.1"
+	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --editable ".[all]" --group bench
+	touch $@
+
+bench: $(BENCH_VENV)/bench
+	$(BENCH_VENV)/bin/python -m bench $(BENCH)
 
 soak: $(VENV)/dev
 	$(BIN)/python -m bench.soak

@@ -1,24 +1,91 @@
-"""`python -m bench`: every measurement, as text."""
+"""`python -m bench`: every measurement; `python -m bench PART`: one of them. `--help` tells the options."""
 
 from __future__ import annotations
 
-from bench import layers, policy_files, telemetry, throughput
+import argparse
+import json
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from bench.cases import CASES
+from bench.contenders import CONTENDERS
+
+RESULTS: Final = Path(__file__).with_name("results")
 
 
-def show(title: str, values: dict[str, float], unit: str) -> None:
-    print(f"\n{title}")
-    for name, value in values.items():
-        print(f"  {name:45} {value:12.2f} {unit if 'ratio' not in name else ''}")
+@dataclass(frozen=True)
+class Part:
+    """One measurement: a module with `measure()` and `tables()`, and what a quick run asks of it."""
+
+    meaning: str
+    quick: dict[str, Any] = field(default_factory=dict)
+
+
+PARTS: Final = {
+    "compare": Part(
+        "requests of ours and of other clients",
+        {"rounds": 1, "seconds": 0.25, "cases": ("sync1", "async1", "async10", "async100")},
+    ),
+    "counters": Part("function calls and system calls per request", {"contenders": ("floor", "ours", "httpx")}),
+    "layers": Part("the policies around a wire that does nothing", {"rounds": 5}),
+    "telemetry": Part("what telemetry costs"),
+    "imports": Part("what importing costs", {"rounds": 5}),
+    "memory": Part("memory per call in flight", {"rounds": 1, "contenders": ("ours", "httpx", "aiohttp")}),
+    "scale": Part("cost against what a process has", {"rounds": 1, "seconds": 0.3, "most": 1000}),
+    "policy_files": Part("what policy files cost"),
+}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure what calls cost.")
+    told = "; ".join(f"{name}: {part.meaning}" for name, part in PARTS.items())
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"all, or some of: {told}")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and cases; a first look")
+    parser.add_argument("--save", action="store_true", help="write bench/results/PART.json, which the docs are made of")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--case", metavar="A,B", help=f"of compare: {', '.join(CASES)}")
+    parser.add_argument("--contenders", metavar="A,B", help=f"of compare: {', '.join(CONTENDERS)}")
+    parser.add_argument("--rounds", type=int, help="rounds of each part that has rounds")
+    parser.add_argument("--seconds", type=float, help="length of a measured window")
+    given = parser.parse_args()
+    for wrong in set(given.parts) - PARTS.keys():
+        parser.error(f"{wrong}: parts are {', '.join(PARTS)}")
+    for option, known in (("case", CASES), ("contenders", CONTENDERS)):
+        names = getattr(given, option)
+        setattr(given, option, names.split(",") if names else [])
+        for wrong in set(getattr(given, option)) - known.keys():
+            parser.error(f"--{option} {wrong}: known are {', '.join(known)}")
+    return given
+
+
+def options_of(name: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Return what a part is asked for."""
+    options = dict(PARTS[name].quick) if given.quick else {}
+    if name == "compare":
+        options |= {key: value for key, value in (("cases", given.case), ("contenders", given.contenders)) if value}
+    if name in {"compare", "layers", "imports", "memory", "scale"} and given.rounds:
+        options["rounds"] = given.rounds
+    if name in {"compare", "scale"} and given.seconds:
+        options["seconds"] = given.seconds
+    return options
 
 
 def main() -> None:
-    show("Policy layers", layers.measure(), "us")
-    show("Telemetry", telemetry.measure(), "us")
-    show("Policy files", policy_files.measure(), "")
-    for at_once, ours, theirs in ((1, 3000, 2000), (10, 5000, 3000), (100, 6000, 400)):
-        show(f"Asynchronous, {at_once} at once", throughput.asynchronous(at_once, ours=ours, theirs=theirs), "")
-    for threads in (1, 16):
-        show(f"Blocking, {threads} threads", throughput.blocking(threads, count=3200), "")
+    given = arguments()
+    for name in given.parts or PARTS:
+        part: Any = import_module(f"bench.{name}")
+        found = part.measure(**options_of(name, given))
+        if given.save:
+            RESULTS.mkdir(exist_ok=True)
+            (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+        if given.json:
+            print(json.dumps(found))
+            continue
+        print(*(table.text() for table in part.tables(found)), sep="\n", flush=True)
+        for note in part.notes(found) if hasattr(part, "notes") else ():
+            print(f"  {note.replace('*', '')}")
 
 
 if __name__ == "__main__":

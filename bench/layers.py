@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from statistics import median
+from typing import Any, Final
 
+import opentelemetry.trace
+
+from bench.machine import machine
+from bench.report import Table, number
 from resilient_client import AsyncClient, Breaker, Client, Policy
 from resilient_client.exchange import Answer
 from resilient_client.headers import Headers
 
-HEADERS = Headers([("Content-Type", "text/plain")])
+assert opentelemetry.trace
+
+HEADERS: Final = Headers([("Content-Type", "text/plain")])
 
 
 class NoBody:
@@ -29,19 +37,8 @@ class NoWire:
         return
 
 
-def per_call(run, count: int) -> float:
-    started = time.perf_counter()
-    run(count)
-    return (time.perf_counter() - started) / count * 1e6
-
-
-def best_of(run, count: int = 5_000, rounds: int = 15) -> float:
-    run(count)
-    return median(per_call(run, count) for _ in range(rounds))
-
-
-def measure() -> dict[str, float]:
-    """Return microseconds per call: the layers alone, the whole call, and a rejected call."""
+def runs() -> dict[str, Any]:
+    """Return what is measured: functions that make so many calls."""
     client = Client("bench", base_url="http://far.side", wire=NoWire())
     again = AsyncClient("bench", base_url="http://far.side", wire=NoWire())
     isolated = Client("bench", base_url="http://far.side", wire=NoWire(), policy=Policy(breaker=Breaker()))
@@ -58,7 +55,14 @@ def measure() -> dict[str, float]:
 
         return run
 
-    blocking_layers, async_layers = layers(client), layers(again)
+    blocking_layers, async_layers, rejected_layers = layers(client), layers(again), layers(isolated)
+
+    def many(one):
+        def go(count):
+            for _ in range(count):
+                one()
+
+        return go
 
     def many_async(one):
         async def go(count):
@@ -67,12 +71,32 @@ def measure() -> dict[str, float]:
 
         return lambda count: loop.run_until_complete(go(count))
 
-    measured = {
-        "layers alone, blocking": best_of(lambda count: [client._backend.run(blocking_layers()) for _ in range(count)]),
-        "layers alone, asynchronous": best_of(many_async(async_layers)),
-        "whole call around no wire, blocking": best_of(lambda count: [client.get("/x") for _ in range(count)]),
-        "whole call around no wire, asynchronous": best_of(many_async(lambda: again.get("/x"))),
-        "whole call rejected by an open circuit": best_of(lambda count: [isolated.get("/x") for _ in range(count)]),
+    return {
+        "layers alone, blocking": many(lambda: client._backend.run(blocking_layers())),
+        "layers alone, asynchronous": many_async(async_layers),
+        "layers alone, rejected by an open circuit": many(lambda: isolated._backend.run(rejected_layers())),
+        "whole call, blocking": many(lambda: client.get("/x")),
+        "whole call, asynchronous": many_async(lambda: again.get("/x")),
+        "whole call, rejected by an open circuit": many(lambda: isolated.get("/x")),
     }
-    loop.close()
-    return measured
+
+
+def measure(*, rounds: int = 15, count: int = 4_000) -> dict[str, Any]:
+    """Return CPU microseconds per call, taken turn by turn."""
+    made = runs()
+    taken: dict[str, list[float]] = {name: [] for name in made}
+    for run in made.values():
+        run(count)
+    for _ in range(rounds):
+        for name, run in made.items():
+            gc.collect()
+            started = time.process_time()
+            run(count)
+            taken[name].append((time.process_time() - started) / count * 1e6)
+    found = {name: median(values) for name, values in taken.items()}
+    return {"machine": machine(), "settings": {"rounds": rounds, "count": count}, "us": found}
+
+
+def tables(found: dict[str, Any]) -> list[Table]:
+    rows = [(name, number(value, 1)) for name, value in found["us"].items()]
+    return [Table("Policies around a wire that does nothing", ("", "CPU us per call"), rows, "layers")]

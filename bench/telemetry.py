@@ -6,9 +6,10 @@ import json
 import subprocess
 import sys
 from statistics import median
-from time import perf_counter
+from time import process_time
 
 from bench.layers import NoWire
+from bench.report import Table, number
 from resilient_client import Client
 
 ROUNDS = 15
@@ -16,10 +17,10 @@ COUNT = 2000
 
 
 def per_call(run) -> float:
-    start = perf_counter()
+    start = process_time()
     for _ in range(COUNT):
         run()
-    return (perf_counter() - start) / COUNT * 1e6
+    return (process_time() - start) / COUNT * 1e6
 
 
 def interleaved(**contenders) -> dict[str, float]:
@@ -118,6 +119,10 @@ def measure() -> dict[str, float]:
     }
 
 
+def tables(found: dict[str, float]) -> list[Table]:
+    rows = [(name.removeprefix("telemetry, "), number(value, 2)) for name, value in found.items()]
+    return [Table("Telemetry", ("", "CPU us per call"), rows, "telemetry")]
+
+
 if __name__ == "__main__":
-    for name, value in measure().items():
-        print(f"{name:<55} {value:8.2f}")
+    print(*(table.text() for table in tables(measure())), sep="\n")

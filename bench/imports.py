@@ -1,0 +1,54 @@
+"""What an import costs: CPU of many fresh interpreters, over one that imports nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from statistics import median
+from typing import Any, Final
+
+from bench.machine import machine
+from bench.processes import environment
+from bench.report import Table, number
+
+IMPORTS: Final = {
+    "nothing": "pass",
+    "peers": "import httpx, opentelemetry.trace",
+    "used": "import httpx, httpcore, opentelemetry.trace",  # what httpx imports with its first client
+    "ours": "import resilient_client",
+    "both": "import httpx, httpcore, opentelemetry.trace, resilient_client",
+    "requests": "import requests",
+    "aiohttp": "import aiohttp",
+}
+
+
+def measure(*, rounds: int = 21) -> dict[str, Any]:
+    """Return the median milliseconds of CPU of each."""
+    taken: dict[str, list[float]] = {name: [] for name in IMPORTS}
+    for number_of_round in range(rounds + 1):
+        for name in random.sample(list(IMPORTS), len(IMPORTS)):
+            milliseconds = cpu_of(IMPORTS[name])
+            if number_of_round and milliseconds is not None:  # the first one may have to compile
+                taken[name].append(milliseconds)
+    found = {name: median(values) for name, values in taken.items() if values}
+    return {"machine": machine(), "settings": {"rounds": rounds}, "ms": found}
+
+
+def cpu_of(code: str) -> float | None:
+    """Return the milliseconds of CPU that an interpreter takes to run `code`; None when it could not."""
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment(), stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = status
+    return None if status else (usage.ru_utime + usage.ru_stime) * 1e3
+
+
+def tables(found: dict[str, Any]) -> list[Table]:
+    """Return the figures; what ours adds to what it stands on is in a row of its own."""
+    ms = found["ms"]
+    measured = {f"`{code}`": ms[name] - ms["nothing"] for name, code in IMPORTS.items() if name in ms}
+    del measured[f"`{IMPORTS['nothing']}`"]
+    measured["what **resilient-client** adds to `httpx, httpcore, opentelemetry.trace`"] = ms["both"] - ms["used"]
+    rows = [(name, number(value, 1)) for name, value in measured.items()]
+    return [Table("Importing", ("", "CPU ms"), rows, "imports")]
