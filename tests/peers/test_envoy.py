@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 from peers import envoy as peer
 from peers.certificates import CERTIFICATES
+from peers.charges import NUMBERED, assert_none_arrived_twice, taken_by
 
 from resilient_client import FailureKind, Policy, Retry, Timeouts
 from resilient_client.testing import steps
@@ -114,13 +113,11 @@ def test_a_connection_reset_behind_envoy_is_its_503(way, envoy, origin):
 
 
 def test_the_last_request_of_a_connection_costs_no_post(way, envoy, origin):
-    origin.on("POST /charges", steps.ok())
-    with way.load(
-        way.client(envoy.url("brief"), policy=ONCE), "POST", "/charges", content=lambda number: b"%d" % number
-    ) as load:
+    client = way.client(envoy.url("brief"), policy=ONCE)
+    with way.load(client, "POST", taken_by(origin), **NUMBERED) as load:
         load.calls(AFTER)
     load.assert_no_failures()
-    assert set(Counter(seen.body for seen in origin.journal.requests).values()) == {1}
+    assert_none_arrived_twice(origin.journal)
 
 
 def test_the_last_request_of_an_http2_connection_costs_no_call(tasks, envoy):
@@ -166,11 +163,10 @@ def test_a_drain_over_http2(tasks, two):
 
 @pytest.mark.parametrize("http2", [False, True], ids=["http1", "http2"])
 def test_posts_arrive_once_during_a_drain(tasks, two, origin, http2):
-    origin.on("POST /charges", steps.ok())
     client = tasks.client(two[0].url("tls"), policy=TWICE, **tls(http2))
-    with tasks.load(client, "POST", "/charges", content=lambda number: b"%d" % number) as load:
+    with tasks.load(client, "POST", taken_by(origin), **NUMBERED) as load:
         drained(load, two)
-    assert set(Counter(seen.body for seen in origin.journal.requests).values()) == {1}
+    assert_none_arrived_twice(origin.journal)
     if http2:
         load.assert_no_failures()
     # HTTP/1.1 has no word for a connection that closes just as a request goes out: that one is told, not sent again.

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 from peers import haproxy as peer
 from peers.certificates import CERTIFICATES
+from peers.charges import KEYED, NUMBERED, assert_each_took_effect_once, assert_none_arrived_twice, taken_by
 
 from resilient_client import Bulkhead, FailureKind, Policy, Retry, Timeouts
 from resilient_client.testing import steps
@@ -122,18 +123,15 @@ def test_reloads_over_http2(tasks, haproxy):
 
 def test_posts_arrive_once_during_a_reload(way, haproxy, origin):
     client = way.client(haproxy.plain, policy=TWICE)
-    origin.on("POST /charges", steps.ok())
-    with way.load(client, "POST", "/charges", content=lambda number: b"%d" % number) as load:
+    with way.load(client, "POST", taken_by(origin), **NUMBERED) as load:
         reload_under(load, haproxy, times=1)
-    assert set(Counter(seen.body for seen in origin.journal.requests).values()) == {1}
+    assert_none_arrived_twice(origin.journal)
     assert {failure.kind for failure in load.failures} <= {FailureKind.RESET, FailureKind.TRUNCATED}
 
 
 def test_keyed_posts_all_succeed_during_a_reload(way, haproxy, origin):
     client = way.client(haproxy.plain, policy=TWICE)
-    origin.on("POST /charges", steps.ok())
-    key = {"content": lambda number: b"%d" % number, "idempotency_key": "charge-{}".format}
-    with way.load(client, "POST", "/charges", **key) as load:
+    with way.load(client, "POST", taken_by(origin), **KEYED) as load:
         reload_under(load, haproxy, times=1)
     load.assert_no_failures()
-    assert len(origin.journal.effects) == len(load.results)
+    assert_each_took_effect_once(origin.journal, len(load.results))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 from peers import nginx as peer
 from peers.certificates import CERTIFICATES
+from peers.charges import KEYED, NUMBERED, assert_each_took_effect_once, assert_none_arrived_twice, taken_by
 
 from resilient_client import FailureKind, Policy, Retry
-from resilient_client.testing import steps
 
 TWICE = Policy(retry=Retry(max_attempts=2, wait_initial=0.01, wait_max=0.05, budget=None), breaker=None)
 """One retry for each call, and nothing that would rather spare a server that is on its way out."""
@@ -78,31 +76,24 @@ def test_one_of_two_is_stopped(way, tmp_path, far_side):
 
 def test_posts_arrive_once_while_workers_are_killed_and_reloaded(way, nginx, origin):
     client = way.client(nginx.plain, policy=TWICE)
-    origin.on("POST /charges", steps.ok())
-    with way.load(client, "POST", "/charges", content=lambda number: b"%d" % number) as load:
+    with way.load(client, "POST", taken_by(origin), **NUMBERED) as load:
         load.calls(BEFORE)
         nginx.kill_a_worker()
         load.calls(BEFORE)
         nginx.reload()
         load.calls(AFTER)
-    arrived = Counter(seen.body for seen in origin.journal.requests)
-    assert set(arrived.values()) == {1}
+    assert_none_arrived_twice(origin.journal)
     assert {failure.kind for failure in load.failures} <= {FailureKind.RESET, FailureKind.TRUNCATED}
     assert all(failure.stopped == "not_idempotent" for failure in load.failures)
 
 
 def test_keyed_posts_all_succeed_and_keep_their_keys(way, nginx, origin):
     client = way.client(nginx.plain, policy=TWICE)
-    origin.on("POST /charges", steps.ok())
-    key = {"content": lambda number: b"%d" % number, "idempotency_key": "charge-{}".format}
-    with way.load(client, "POST", "/charges", **key) as load:
+    with way.load(client, "POST", taken_by(origin), **KEYED) as load:
         load.calls(BEFORE)
         nginx.kill_a_worker()
         load.calls(BEFORE)
         nginx.reload()
         load.calls(AFTER)
     load.assert_no_failures()
-    assert {seen.idempotency_key for seen in origin.journal.requests} == {
-        f"charge-{int(seen.body)}" for seen in origin.journal.requests
-    }
-    assert len(origin.journal.effects) == len(load.results)
+    assert_each_took_effect_once(origin.journal, len(load.results))

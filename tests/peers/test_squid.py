@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 
 import pytest
 from peers import squid as peer
+from peers.charges import KEYED, NUMBERED, assert_each_took_effect_once, assert_none_arrived_twice, taken_by
 from peers.ports import reserved
 
 from resilient_client import FailureKind, Policy, Retry
@@ -140,21 +140,17 @@ def test_squid_is_killed_and_started_again(way, squid, target):
 
 
 def test_posts_arrive_once_while_squid_is_killed(way, squid, target):
-    target.on("POST /charges", steps.ok())
     client = client_of(way, target, squid.open, PATIENT)
-    with way.load(client, "POST", "/charges", content=lambda number: b"%d" % number) as load:
+    with way.load(client, "POST", taken_by(target), **NUMBERED) as load:
         killed_under(load, squid)
-    assert set(Counter(seen.body for seen in target.journal.requests).values()) == {1}
+    assert_none_arrived_twice(target.journal)
     assert {failure.kind for failure in load.failures} <= {FailureKind.RESET, FailureKind.TRUNCATED}
     assert all(failure.stopped == "not_idempotent" for failure in load.failures)
 
 
 def test_keyed_posts_all_succeed_while_squid_is_killed(way, squid, target):
-    target.on("POST /charges", steps.ok())
     client = client_of(way, target, squid.open, PATIENT)
-    key = {"content": lambda number: b"%d" % number, "idempotency_key": "charge-{}".format}
-    with way.load(client, "POST", "/charges", **key) as load:
+    with way.load(client, "POST", taken_by(target), **KEYED) as load:
         killed_under(load, squid)
     load.assert_no_failures()
-    assert set(target.journal.effects.values()) == {1}
-    assert len(target.journal.effects) == len(load.results)
+    assert_each_took_effect_once(target.journal, len(load.results))
