@@ -1,4 +1,4 @@
-"""What the far sides saw: one byte per call, in a file that all processes map, so that a killed server forgets nothing."""
+"""What the far sides saw: a byte per call, in a file that all processes map. A killed server forgets nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Journal:
     def __init__(self, path: str | Path, *, size: int = 0) -> None:
         if size:
             Path(path).write_bytes(bytes(size))
-        with open(path, "r+b") as file:
+        with Path(path).open("r+b") as file:
             self._seen = mmap.mmap(file.fileno(), 0)
 
     def saw(self, number: int) -> None:

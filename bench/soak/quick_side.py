@@ -1,7 +1,7 @@
 """The quick far side, in a process of its own: a little answer to whoever asks, or one of a dozen kinds of trouble.
 
-Run as `python -m bench.soak.quick_side PORT TLS_PORT JOURNAL SEED TROUBLE CERTIFICATE`; says "ready" when it listens. It
-imports nothing of the product and little else, so that one that was killed is back in a moment.
+Run as `python -m bench.soak.quick_side PORT TLS_PORT JOURNAL SEED TROUBLE CERTIFICATE`; says "ready" when it listens.
+It imports nothing of the product and little else, so that one that was killed is back in a moment.
 """
 
 from __future__ import annotations

@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import contextmanager, nullcontext
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from invariants import laws
-from invariants.bounded import bounded
+from invariants.bounded import bounded, patient
 from invariants.connections import Connections
 from invariants.observed import Ledger, Made
 from invariants.plays import PATHS, PLAYS, plays, readings, requests, tables
@@ -23,8 +22,7 @@ from resilient_client import CallFailed, FailureKind, deadline, load_policies
 from resilient_client.plan import explicit_total
 from resilient_client.testing import VirtualWorld, steps
 
-
-pytestmark = pytest.mark.timeout(600)  # a failure takes hypothesis minutes to make small
+pytestmark = patient
 
 
 class Left(Exception):
@@ -289,7 +287,7 @@ class Clients(RuleBasedStateMachine):
         self.everything_works_again()
 
     def everything_works_again(self):
-        """As many calls as there are permits pass at once, over connections of which the idle ones are as good as new."""
+        """As many calls as there are permits pass at once, over idle connections and new ones."""
         if (circuit := self.circuit(self.tasks.policy)) is not None:
             circuit.close()
         bulkhead = self.tasks.policy.bulkhead
