@@ -1,5 +1,6 @@
 # make demo, make test, make check: each sets up what it needs in a virtual environment of its own.
 # PYTHON=python3.12 picks another interpreter.
+# make soak SOAK="--calls 20000 --seed 2" passes options on; SOAK=--help lists them.
 
 PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(if $(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(name))))
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -57,6 +58,9 @@ bench: $(BENCH_VENV)/bench
 
 soak: $(VENV)/dev
 	$(BIN)/python -m bench.soak
+
+soak: $(VENV)/dev
+	$(BIN)/python -m bench.soak $(SOAK)
 
 clean:
 	rm -rf .venv-* docs/_build build dist *.egg-info .hypothesis .mypy_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""A client as a caller uses it, in the same words for threads and tasks: each kind of call is written once."""
+"""A client as its caller uses it, in the same words for threads and tasks: every kind of call is written once."""
 
 from __future__ import annotations
 

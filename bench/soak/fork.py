@@ -1,4 +1,4 @@
-"""A fork in the middle of it all: the child calls through the client it inherited, and must not hang."""
+"""A fork in the middle of it all: a child calls through the client it inherited, and must not hang."""
 
 from __future__ import annotations
 

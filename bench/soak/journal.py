@@ -1,4 +1,4 @@
-"""What the far sides saw: one byte per call, in a file that all of them map: a killed server forgets nothing."""
+"""What the far sides saw: a byte per call, in a file that all processes map. A killed server forgets nothing."""
 
 from __future__ import annotations
 

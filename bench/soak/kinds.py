@@ -10,7 +10,7 @@ from resilient_client import CallFailed
 
 
 class Told(NamedTuple):
-    """What a caller was told: the result, the failure of a body that broke off, and content that was not its own."""
+    """What a caller was told: the result, how a body broke off, and what of the content was not its own."""
 
     result: Any
     broken: Any = None

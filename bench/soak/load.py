@@ -20,7 +20,7 @@ LEFT_EARLY = 0.04
 """The share of calls from tasks that are cancelled."""
 
 PAUSE = 0.01
-"""Seconds a caller that was turned away waits before its next call; else an open circuit eats the calls."""
+"""Seconds that a caller who was turned away waits before the next call; else an open circuit eats the calls."""
 
 TURNED_AWAY = frozenset(("circuit_open", "bulkhead_full"))
 

@@ -116,8 +116,7 @@ class Soak:
 
     async def prove_tasks(self) -> None:
         """On the event loop of the tasks: wait for calm, prove, close."""
-        while not self.quiet.is_set():  # noqa: ASYNC110 - threads set it
-            await asyncio.sleep(TICK)
+        await asyncio.to_thread(self.quiet.wait)
         for place in self.ordinary:
             self.book.wrong += await proofs.by_tasks(place, self.spare)
         for place in self.places:

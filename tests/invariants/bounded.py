@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 ASKED = os.environ.get("INVARIANT_EXAMPLES")
@@ -21,3 +22,7 @@ def bounded(examples: int, steps: int = 50) -> settings:
         print_blob=True,
         suppress_health_check=list(HealthCheck),
     )
+
+
+patient = pytest.mark.timeout(0 if ASKED else 600)
+"""For machines: when one fails, hypothesis takes minutes to make the failure small."""

@@ -134,7 +134,7 @@ class Holdings:
         assert sum(len(one._probes) for one in self.circuits.values()) <= on_the_wire
 
     def check_budgets(self, calls: list[Made], now: float) -> None:
-        """Tokens stay within their bounds, and none is lost: where none is paid in, each one is accounted for."""
+        """Tokens stay within their bounds; where none is paid in, every single one is accounted for."""
         for one in self.budgets.values():
             settings = one.settings
             balance = one.available(now)

@@ -1,16 +1,15 @@
-"""The retry budget against its own sentence: paid in by calls and time, taken by retries, given back by successes."""
+"""The retry budget against a bookkeeper: calls and time pay in, retries take, successes give back."""
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from invariants.bounded import bounded
+from invariants.bounded import bounded, patient
 
 from resilient_client import RetryBudget
 from resilient_client.pipeline.budget import Budget
 
-pytestmark = pytest.mark.timeout(600)  # a failure takes hypothesis minutes to make small
+pytestmark = patient
 
 WINDOW = 10.0
 

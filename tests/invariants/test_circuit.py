@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from invariants.bounded import bounded
+from invariants.bounded import bounded, patient
 
 from resilient_client import Breaker
 from resilient_client.pipeline.circuit import Admission, Circuit
 
-pytestmark = pytest.mark.timeout(600)  # a failure takes hypothesis minutes to make small
+pytestmark = patient
 
 WINDOW = 10.0
 

@@ -10,24 +10,30 @@ from __future__ import annotations
 import asyncio
 from contextlib import contextmanager, nullcontext
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from invariants import laws
-from invariants.bounded import bounded
+from invariants.bounded import bounded, patient
 from invariants.connections import Connections
 from invariants.observed import Ledger, Made
 from invariants.plays import PATHS, PLAYS, plays, readings, requests, tables
 
 from resilient_client import CallFailed, FailureKind, deadline, load_policies
+from resilient_client.backends import run_sync
 from resilient_client.plan import explicit_total
 from resilient_client.testing import VirtualWorld, steps
 
-pytestmark = pytest.mark.timeout(600)  # a failure takes hypothesis minutes to make small
+pytestmark = patient
 
 
 class Left(Exception):
     """The reader of a stream ran into something of its own."""
+
+
+async def unsuspended(iterator):
+    """Give what an ordinary iterator gives."""
+    for item in iterator:
+        yield item
 
 
 class Clients(RuleBasedStateMachine):
@@ -131,41 +137,39 @@ class Clients(RuleBasedStateMachine):
                 async with self.tasks.stream(*what, **given) as result:
                     call.results.append(result)
                     if result:
-                        await read(result)
-
-        async def read(result):
-            pieces, count = result.iter_bytes(), 0
-            while count != reading["upto"]:
-                asked = self.world.now
-                try:
-                    await anext(pieces)
-                except StopAsyncIteration:
-                    return
-                except CallFailed as problem:
-                    call.broken = problem.failure
-                    return
-                finally:
-                    self.came_in_time(call, asked)
-                count += 1
-                if reading["pause"]:
-                    await self.world.sleep(reading["pause"])
-            if reading["then"] == "raise":
-                raise Left
+                        await self.read(call, result.iter_bytes(), reading, self.world.sleep)
 
         self.start(call, flow())
+
+    async def read(self, call, pieces, reading, pause):
+        """Read as far as `reading` says, with a pause after each piece; none comes later than the deadline."""
+        count = 0
+        while count != reading["upto"]:
+            asked = self.world.now
+            try:
+                await anext(pieces)
+            except StopAsyncIteration:
+                return
+            except CallFailed as problem:
+                call.broken = problem.failure
+                return
+            finally:
+                assert self.world.now <= max(call.until, asked) + laws.ROUNDING, "a piece came after the deadline"
+            count += 1
+            await pause(reading["pause"])
+        if reading["then"] == "raise":
+            raise Left
 
     def start(self, call, coroutine):
         self.flows.append((call, self.world.spawn(coroutine)))
         self.settle()
 
-    def came_in_time(self, call, asked):
-        assert self.world.now <= max(call.until, asked) + laws.ROUNDING
-
     @rule(request=requests)
     def call_from_a_thread(self, request):
+        request = {**request, "ambient": None}
         isolated = self.isolated(request)
-        call, what, given = self.make(self.threads, {**request, "ambient": None})
-        with self.inside(call, {"ambient": None}):
+        call, what, given = self.make(self.threads, request)
+        with self.inside(call, request):
             call.results.append(self.threads.request(*what, **given))
         if isolated:
             (result,) = call.results
@@ -174,24 +178,15 @@ class Clients(RuleBasedStateMachine):
 
     @rule(request=requests, reading=readings)
     def stream_from_a_thread(self, request, reading):
-        call, what, given = self.make(self.threads, {**request, "ambient": None}, streamed=True)
-        with self.inside(call, {"ambient": None}), self.threads.stream(*what, **given) as result:
+        request = {**request, "ambient": None}
+        call, what, given = self.make(self.threads, request, streamed=True)
+        with self.inside(call, request), self.threads.stream(*what, **given) as result:
             call.results.append(result)
-            pieces, count = result.iter_bytes() if result else iter(()), 0
-            while count != reading["upto"]:
-                asked = self.world.now
-                try:
-                    if next(pieces, None) is None:
-                        return
-                except CallFailed as problem:
-                    call.broken = problem.failure
-                    return
-                finally:
-                    self.came_in_time(call, asked)
-                count += 1
-                self.world.advance(reading["pause"])
-            if reading["then"] == "raise":
-                raise Left
+            if result:
+                run_sync(self.read(call, unsuspended(result.iter_bytes()), reading, self.advance_from_a_thread))
+
+    async def advance_from_a_thread(self, seconds):
+        self.world.advance(seconds)
 
     def running(self):
         return [(call, flow) for call, flow in self.flows if not flow.done]
@@ -288,7 +283,7 @@ class Clients(RuleBasedStateMachine):
         self.everything_works_again()
 
     def everything_works_again(self):
-        """As many calls as there are permits pass at once, over connections that are as good as new."""
+        """As many calls as there are permits pass at once, over idle connections and new ones."""
         if (circuit := self.circuit(self.tasks.policy)) is not None:
             circuit.close()
         bulkhead = self.tasks.policy.bulkhead

@@ -5,15 +5,14 @@ from __future__ import annotations
 import gc
 import weakref
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from invariants.bounded import bounded
+from invariants.bounded import bounded, patient
 
 from resilient_client import Bulkhead
 from resilient_client.pipeline.bulkhead import Answer, Permit, Permits
 
-pytestmark = pytest.mark.timeout(600)  # a failure takes hypothesis minutes to make small
+pytestmark = patient
 
 limits = st.builds(Bulkhead, max_concurrent=st.integers(1, 4), max_waiting=st.integers(0, 4))
 

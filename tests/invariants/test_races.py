@@ -1,4 +1,4 @@
-"""Threads and tasks at once, over real sockets, against a far side that fails at random: then everything is back."""
+"""Threads and tasks at once, over real sockets, with a far side that fails at random: then everything is back."""
 
 from __future__ import annotations
 
