@@ -57,9 +57,6 @@ bench: $(BENCH_VENV)/bench
 	$(BENCH_VENV)/bin/python -m bench $(BENCH)
 
 soak: $(VENV)/dev
-	$(BIN)/python -m bench.soak
-
-soak: $(VENV)/dev
 	$(BIN)/python -m bench.soak $(SOAK)
 
 clean:
