@@ -67,27 +67,29 @@ class Part:
             except BaseException:
                 self._let_go()
                 raise
-        self.have = self._sidecar.read(os.fstat(self._open().fileno()).st_size)
+        self.have = self._sidecar.read(os.fstat(self._held().fileno()).st_size)
         self._begin_digest()
 
-    def _open(self) -> FileIO:
+    def _held(self) -> FileIO:
         if self._file is None:
             raise OSError(errno.EBADF, "the part file is closed")
         return self._file
 
     def _is_still_ours(self) -> bool:
         """Return whether its name still leads to it; else it was renamed or removed before the lock was ours."""
-        opened = os.fstat(self._open().fileno())
+        opened = os.fstat(self._held().fileno())
         if not stat.S_ISREG(opened.st_mode):
             raise OSError(errno.EINVAL, "it is no regular file")
-        if opened.st_nlink > 1:
-            self.path.unlink(missing_ok=True)
-            return False
         try:
             named = self.path.lstat()
         except FileNotFoundError:
             return False
-        return (opened.st_dev, opened.st_ino) == (named.st_dev, named.st_ino)
+        if (opened.st_dev, opened.st_ino) != (named.st_dev, named.st_ino):
+            return False
+        if opened.st_nlink > 1:  # it is somebody's file by another name: that of a download killed between two steps
+            self.path.unlink()
+            return False
+        return True
 
     def _begin_digest(self) -> None:
         self._running = None if self._digest is None else Running(self._digest)
@@ -98,9 +100,9 @@ class Part:
 
     def begin(self, piece: Piece) -> None:
         """Make ready for the bytes of `piece`."""
-        file = self._open()
+        file = self._held()
+        file.truncate(piece.start)
         if piece.start == 0:
-            file.truncate(0)
             self._sidecar.remove()
             self._begin_digest()
         if piece.validator is not None and (piece.start == 0 or piece.total != self.have.total):
@@ -110,7 +112,7 @@ class Part:
 
     def write(self, data: bytes) -> None:
         """Add `data`. When that fails, what went in of it counts."""
-        file, rest = self._open(), memoryview(data)
+        file, rest = self._held(), memoryview(data)
         while rest:
             count = cast("int", file.write(rest))
             if self._running is not None:
@@ -123,7 +125,7 @@ class Part:
         running = self._running
         if running is None or running.upto >= self.have.size:
             return False
-        data = os.pread(self._open().fileno(), min(REREAD, self.have.size - running.upto), running.upto)
+        data = os.pread(self._held().fileno(), min(REREAD, self.have.size - running.upto), running.upto)
         if not data:
             raise OSError(errno.EIO, "somebody else made it shorter")
         running.add(data, running.upto)
@@ -135,7 +137,7 @@ class Part:
 
     def commit(self, *, overwrite: bool) -> None:
         """Make it the target; `FileExistsError` when there is one that may not be replaced."""
-        os.fsync(self._open().fileno())
+        os.fsync(self._held().fileno())
         if overwrite:
             self.path.replace(self._target)
         else:

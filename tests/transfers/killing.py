@@ -6,7 +6,10 @@ The file on the server changes now and then, so that a file made of two would be
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,9 +18,10 @@ from collections import Counter
 from pathlib import Path
 
 from resilient_client.testing import FaultServer, steps
+from resilient_client.transfers.part import part_of
 
 CHILDREN = """
-import os, signal, sys, time
+import os, sys
 from resilient_client import Client, Policy, Retry, Timeouts
 from resilient_client.transfers import file_sink
 
@@ -27,37 +31,48 @@ def download(url, path):
     policy = Policy(timeouts=Timeouts(total=60), retry=Retry(max_attempts=5, wait_initial=0.001, wait_max=0.01))
     with Client("killed", base_url=url, policy=policy) as client:
         result = client.download("/f", path)
-    return f"{result.status} {result.value.resumed}" if result else result.explain()
+    return f"{result.status} {result.value.resumed}" if result else result.explain().replace(chr(10), "; ")
 
 for line in sys.stdin:
-    wait, url, path = line.split()
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        told = download(url, path)
-        if wait == "never":
-            print(told.replace(chr(10), "; "), flush=True)
+        os.write(writing, download(*line.split()).encode())
         os._exit(0)
-    if wait != "never":
-        time.sleep(float(wait))
-        os.kill(child, signal.SIGKILL)
-        _, ended = os.waitpid(child, 0)
-        print("killed" if os.WIFSIGNALED(ended) else "was done", flush=True)
-    else:
-        os.waitpid(child, 0)
+    print(child, flush=True)
+    sys.stdin.readline()  # until then it has this number, even when it is done
+    _, ended = os.waitpid(child, 0)
+    os.close(writing)
+    with open(reading) as told:
+        print("killed" if os.WIFSIGNALED(ended) else told.read(), flush=True)
 """
+
+PATIENCE = 5.0
 
 
 class Children:
-    """Starts processes that download, and kills them."""
+    """Starts processes that download, one at a time, and kills them when the server has sent so much."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: FaultServer) -> None:
+        self._server = server
         self._process = subprocess.Popen(
             [sys.executable, "-c", CHILDREN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def download(self, url: str, path: Path, *, killed_after: float | None = None) -> str:
-        wait = "never" if killed_after is None else str(killed_after)
-        self._process.stdin.write(f"{wait} {url} {path}\n")
+    def download(self, path: Path, *, killed_after: int | None = None, then: float = 0.0) -> str:
+        """Return how it ended. It is killed when `killed_after` bytes were sent, and `then` seconds have passed."""
+        enough = None if killed_after is None else self._server.journal.bytes_out + killed_after
+        self._process.stdin.write(f"{self._server.url} {path}\n")
+        self._process.stdin.flush()
+        child = int(self._process.stdout.readline())
+        if enough is not None:
+            given_up = time.monotonic() + PATIENCE
+            while self._server.journal.bytes_out < enough and time.monotonic() < given_up:
+                time.sleep(0.0005)
+            time.sleep(then)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        self._process.stdin.write("\n")
         self._process.stdin.flush()
         return self._process.stdout.readline().strip()
 
@@ -77,17 +92,21 @@ def killed(rounds: int, *, seed: int = 1, size: int = 1_000_000) -> Counter[str]
     current = [0]
 
     def serve(request):
-        return steps.file(versions[current[0]], piece=20_000, every=0.004)(request)
+        return steps.file(versions[current[0]], piece=20_000, every=0.001)(request)
 
-    with tempfile.TemporaryDirectory() as place, FaultServer(strict=False) as server, Children() as children:
+    with tempfile.TemporaryDirectory() as place, FaultServer(strict=False) as server, Children(server) as children:
         server.on("/f", serve)
         for number in range(rounds):
             path = Path(place, f"{number}.bin")
             for _ in range(chosen.choice((1, 1, 2, 3))):
-                found[children.download(server.url, path, killed_after=chosen.random() * 0.25)] += 1
+                missing = size - (part_of(path).stat().st_size if part_of(path).exists() else 0)
+                ended = children.download(
+                    path, killed_after=int(missing * min(1.0, chosen.random() * 1.1)), then=chosen.random() * 0.004
+                )
+                found["killed" if ended == "killed" else "was done"] += 1
                 if chosen.random() < 0.2:
                     current[0] = (current[0] + 1) % 3
-            told = children.download(server.url, path)
+            told = children.download(path)
             status, _, resumed = told.partition(" ")
             if status not in {"200", "206", "416"}:
                 found[told] += 1
