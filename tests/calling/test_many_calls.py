@@ -311,9 +311,10 @@ def test_ctrl_c_in_the_middle_of_a_gather_begins_no_more_calls():
         while len(server.journal.requests) < 4:
             time.sleep(0.01)
         child.send_signal(signal.SIGINT)
-        said, _ = child.communicate(timeout=60)
-        assert said == "interrupted\n"
-        assert len(server.journal.requests) == 4
+        assert child.stdout.readline() == "interrupted\n"
+        begun = len(server.journal.requests)
+        child.communicate(timeout=60)
+        assert len(server.journal.requests) == begun < 100
 
 
 def test_gathering_under_retries_holds_no_more_threads_than_calls_under_way():
