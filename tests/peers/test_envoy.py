@@ -12,7 +12,7 @@ from resilient_client.testing import steps
 
 ONCE = Policy(retry=None)
 PROMPT = Policy(retry=Retry(wait_initial=0.01, wait_max=0.01))
-TWICE = Policy(retry=Retry(max_attempts=2, wait_initial=0.01, wait_max=0.05, budget=None))
+TWICE = Policy(retry=Retry(max_attempts=2, wait_initial=0.01, wait_max=0.05, budget=None), breaker=None)
 
 BEFORE, AFTER = 150, 300
 
@@ -167,7 +167,10 @@ def test_posts_arrive_once_during_a_drain(tasks, two, origin, http2):
     with tasks.load(client, "POST", taken_by(origin), **NUMBERED) as load:
         drained(load, two)
     assert_none_arrived_twice(origin.journal)
-    load.assert_no_failures()
+    if http2:
+        load.assert_no_failures()
+    # HTTP/1.1 has no word for a connection that closes just as a request goes out: that one is told, not sent again.
+    assert {(failure.kind, failure.stopped) for failure in load.failures} <= {("reset", "not_idempotent")}
 
 
 def test_one_of_two_is_killed(way, two):

@@ -15,7 +15,7 @@ from resilient_client.testing import steps
 
 ONCE = Policy(retry=None)
 PROMPT = Policy(retry=Retry(wait_initial=0.01, wait_max=0.01))
-TWICE = Policy(retry=Retry(max_attempts=2, wait_initial=0.01, wait_max=0.05, budget=None))
+TWICE = Policy(retry=Retry(max_attempts=2, wait_initial=0.01, wait_max=0.05, budget=None), breaker=None)
 
 BEFORE, AFTER = 150, 300
 

@@ -9,8 +9,8 @@ from peers.charges import KEYED, NUMBERED, assert_each_took_effect_once, assert_
 
 from resilient_client import FailureKind, Policy, Retry
 
-TWICE = Policy(retry=Retry(max_attempts=2, wait_initial=0.01, wait_max=0.05, budget=None))
-"""One retry for each call."""
+TWICE = Policy(retry=Retry(max_attempts=2, wait_initial=0.01, wait_max=0.05, budget=None), breaker=None)
+"""One retry for each call, and nothing that would rather spare a server that is on its way out."""
 
 BEFORE, AFTER = 150, 300
 """Calls before something happens, and after it."""
