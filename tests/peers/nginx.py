@@ -67,7 +67,10 @@ http {{
         keepalive_timeout 1s;
         keepalive_requests 5;
         location /connection {{ return 200 $connection; }}
-        location / {{ proxy_pass http://127.0.0.1:{origin}; }}
+        location / {{
+            keepalive_timeout 60s;
+            proxy_pass http://127.0.0.1:{origin};
+        }}
     }}
     server {{
         listen 127.0.0.1:{tls} ssl http2{shared};

@@ -70,12 +70,18 @@ class Squid:
 
     def start(self) -> None:
         """Start it again, on the same ports."""
-        self.process = _start(self.folder)
+        self.process = _start(self.folder, self.ports)
         self.process.wait_listening(self.ports.values(), "squid")
 
 
-def _start(folder: Path) -> Process:
-    return Process([program("squid", "apt-get install squid"), "-N", "-d", "1", "-f", "squid.conf"], folder)
+def _start(folder: Path, ports: dict[str, int]) -> Process:
+    options = ["-N", "-d", "1", "-f", "squid.conf", "-n", _name(ports)]
+    return Process([program("squid", "apt-get install squid"), *options], folder)
+
+
+def _name(ports: dict[str, int]) -> str:
+    """Its own name: squids of the same name, the system's among them, would share memory."""
+    return f"peer{ports['open']}"
 
 
 NAMES = ("open", "guarded")
@@ -93,9 +99,11 @@ def running() -> Iterator[Squid]:
         ports = dict(zip(NAMES, numbers, strict=True))
         (folder / "squid.conf").write_text(CONFIG.format(folder=folder, **ports))
         (folder / "password.sh").write_text(PASSWORD)
-        squid = Squid(_start(folder), folder, ports)
+        squid = Squid(_start(folder, ports), folder, ports)
         try:
             squid.process.wait_listening(numbers, "squid")
             yield squid
         finally:
             squid.kill()
+            for left in Path("/dev/shm").glob(f"{_name(ports)}-*"):
+                left.unlink()
