@@ -289,8 +289,9 @@ def test_a_future_in_virtual_time_can_be_waited_for_with_a_timeout():
 
 
 INTERRUPTED = """
-import signal, sys, threading, time
+import signal, sys, time
 from resilient_client import Client, Policy, Timeouts, Bulkhead
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job would ignore it
 policy = Policy(timeouts=Timeouts(total=2), bulkhead=Bulkhead(max_concurrent=4), retry=None)
 client = Client("calls", base_url=sys.argv[1], policy=policy)
 try:
