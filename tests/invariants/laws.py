@@ -9,7 +9,14 @@ import pytest
 from invariants.observed import ENDS, EXCHANGE, Made
 
 from resilient_client import FailureKind, Success
-from resilient_client.events import AttemptEnded, CallCancelled, CallStarted, ExchangeEnded, ExchangeStarted
+from resilient_client.events import (
+    AttemptEnded,
+    CallCancelled,
+    CallStarted,
+    CircuitCounted,
+    ExchangeEnded,
+    ExchangeStarted,
+)
 
 ROUNDING = 1e-9
 
@@ -93,6 +100,13 @@ def by_exchange(requests: list[Any]) -> dict[str, list[Any]]:
     for one in requests:
         seen[one.headers[EXCHANGE]].append(one)
     return seen
+
+
+def cancellation_says_nothing(call: Made) -> None:
+    """What a cancelled call was doing on the wire counts neither for the circuit nor against it."""
+    exchanges, counted = call.of(ExchangeEnded), call.of(CircuitCounted)
+    if exchanges and exchanges[-1].cancelled and call.policy.breaker is not None:
+        assert counted[-1].outcome == "ignored"
 
 
 # Of a moment.

@@ -13,6 +13,7 @@ from resilient_client.events import (
     CallGivenUp,
     CallStarted,
     CallSucceeded,
+    CircuitCounted,
     ExchangeEnded,
     ExchangeStarted,
     RetryScheduled,
@@ -72,7 +73,7 @@ class Made:
 class Ledger:
     """A listener that sorts events by call and names each request on the wire, so that the far side's journal fits."""
 
-    hears = (CallStarted, ExchangeStarted, ExchangeEnded, AttemptEnded, RetryScheduled, *ENDS)
+    hears = (CallStarted, ExchangeStarted, ExchangeEnded, AttemptEnded, RetryScheduled, CircuitCounted, *ENDS)
 
     def __init__(self) -> None:
         self.calls: dict[int, Made] = {}

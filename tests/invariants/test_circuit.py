@@ -156,6 +156,12 @@ class CircuitAgainstAModel(RuleBasedStateMachine):
                 self.told(self.under_way.pop(), failed)
                 self.ask(1)
 
+    @precondition(lambda self: self.circuit._probes)
+    @rule(seconds=st.sampled_from([1.75, 2.0]))
+    def wait_for_probes_that_do_not_come_back(self, seconds):
+        self.now += seconds
+        self.ask(1)
+
     @rule(stays=st.sampled_from([False, False, False, True]))
     def isolate(self, stays):
         self.circuit.isolate()

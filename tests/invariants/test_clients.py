@@ -279,6 +279,7 @@ class Clients(RuleBasedStateMachine):
             laws.attempts_add_up(call)
             laws.in_time(call)
             laws.journal_agrees(call, seen)
+            laws.cancellation_says_nothing(call)
         assert not seen, "the far side saw what nobody says to have sent"
         self.everything_works_again()
 

@@ -234,8 +234,12 @@ def test_forks_in_the_middle_of_it():
             for _ in range(5):
                 child = os.fork()
                 if child == 0:
-                    ended = [client.get("/text", policy=PATIENT) for _ in range(2)]
-                    os._exit(0 if all(ended) and client.state().permits_in_use == 0 else 1)
+                    code = 1
+                    try:
+                        ended = [client.get("/text", policy=PATIENT) for _ in range(2)]
+                        code = 0 if all(ended) and client.state().permits_in_use == 0 else 2
+                    finally:
+                        os._exit(code)
                 codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
         run([*by_threads(callers, client)[:4], fork_again_and_again])
