@@ -13,19 +13,18 @@ import trustme
 from bench.soak.journal import Journal
 
 ROOT = Path(__file__).parent.parent.parent
-LOWEST = 20_000
 
 
-def free_port(draw: random.Random) -> int:
-    """Return a free port that no client is ever given: else, while its server is away, one would dial itself."""
-    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    while True:
-        port = draw.randrange(min(LOWEST, first - 5000), first)
-        try:
-            with socket.create_server(("127.0.0.1", port)):
-                return port
-        except OSError:
-            continue
+def reserved() -> socket.socket:
+    """Return a socket that keeps a port for those who say that they share it, and does not listen itself.
+
+    While its server is away, connections are refused, nobody else can take the port, and no client is given it for its
+    own end of a connection, with which it would dial itself.
+    """
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind(("127.0.0.1", 0))
+    return sock
 
 
 class FarSides:
@@ -40,8 +39,8 @@ class FarSides:
         self._certificate, self.authority = folder / "server.pem", folder / "authority.pem"
         authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(self._certificate)
         authority.cert_pem.write_to_path(self.authority)
-        ports = [free_port(self._draw) for _ in range(2)]
-        self._ports = [str(port) for port in ports]
+        self._reserved = [reserved(), reserved()]
+        ports = self._ports = [sock.getsockname()[1] for sock in self._reserved]
         self.quick, self.secure = f"http://127.0.0.1:{ports[0]}", f"https://127.0.0.1:{ports[1]}"
         self._quick_process = self._start_quick()
         self._exotic_process = _start("exotic_side", self._path, str(seed))
@@ -68,6 +67,8 @@ class FarSides:
     def close(self) -> None:
         for process in (self._quick_process, self._exotic_process):
             _end(process)
+        for sock in self._reserved:
+            sock.close()
         self.journal.close()
 
 

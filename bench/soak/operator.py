@@ -40,7 +40,7 @@ class Operator:
             (self.by_hand, 2.3),
             (self.fork, 4.0),
         )
-        self._due = {act: [started + every / 2, every] for act, every in acts}
+        self._due = {act: [started + every / 4, every] for act, every in acts}
         self.acts = dict.fromkeys((act.__name__ for act, _ in acts), 0)
 
     def turn(self) -> None:

@@ -170,8 +170,8 @@ async def serve(port: int, tls_port: int, journal: Journal, seed: int, trouble: 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     made = partial(Connection, journal, random.Random(seed), trouble)
-    plain = await loop.create_server(made, "127.0.0.1", port, backlog=512)
-    secure = await loop.create_server(made, "127.0.0.1", tls_port, backlog=512, ssl=context)
+    plain = await loop.create_server(made, "127.0.0.1", port, backlog=512, reuse_port=True)
+    secure = await loop.create_server(made, "127.0.0.1", tls_port, backlog=512, reuse_port=True, ssl=context)
     print("ready", flush=True)
     await asyncio.gather(plain.serve_forever(), secure.serve_forever())
 
