@@ -39,9 +39,9 @@ def _brotli(mebibytes: int) -> list[bytes]:
 
 
 def _zstd(mebibytes: int) -> list[bytes]:
-    import zstandard
+    from backports import zstd
 
-    coder = zstandard.ZstdCompressor(level=1).compressobj()
+    coder = zstd.ZstdCompressor(level=1)
     return [piece for _ in range(mebibytes) if (piece := coder.compress(BLOCK))] + [coder.flush()]
 
 

@@ -106,6 +106,8 @@ class Http1Side:
                 await self._channel.send(answer.take())
                 await pause(seconds)
             case Head() if move.status in range(100, 200):
+                if move.status == 101:  # the last word in HTTP
+                    exchange.answered(101)
                 answer.head(move)
                 await self._channel.send(answer.take())
             case Head():

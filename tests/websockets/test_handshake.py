@@ -82,7 +82,7 @@ def test_a_server_that_asks_for_patience_gets_it(virtual):
         (steps.redirect("/there"), "unexpected", 302, "302 Found instead of a change to WebSocket"),
         (steps.close(), "reset", None, "before the first byte"),
         (steps.reset(), "reset", None, "before the first byte"),
-        (steps.garbage(), "protocol", None, "not valid HTTP"),
+        (steps.garbage(), "protocol", None, "does not begin as HTTP"),
         (steps.status(400, b"x" * 2000), "client_error", 400, "400"),
         (steps.websocket(headers=[("Sec-WebSocket-Accept", "c29tZWJvZHkgZWxzZSdz")]), "protocol", None, "Accept"),
         (steps.websocket(headers=[("Upgrade", "h2c")]), "protocol", None, "does not upgrade"),
