@@ -27,7 +27,7 @@ from resilient_client.wire.httpx_wire import AsyncioHttpxWire
 from resilient_client.wire.pool import Pool
 from resilient_client.wire.sockets import ChunkSource
 from resilient_client.wire.sockets.blocking import BlockingNetwork
-from resilient_client.wire.sockets.nonblocking import AsyncPieces
+from resilient_client.wire.sockets.pieces import AsyncPieces
 from resilient_client.wire.tls_settings import TlsSettings
 from resilient_client.wire.transports import AsyncioTransport
 

@@ -24,7 +24,7 @@ from resilient_client.wire.goaway import GoAwayFilter
 from resilient_client.wire.heads import MAX_HEAD, too_long
 from resilient_client.wire.http2_stream import Http2Stream
 from resilient_client.wire.sockets import now
-from resilient_client.wire.sockets.nonblocking import in_time
+from resilient_client.wire.sockets.timing import in_time
 
 if TYPE_CHECKING:
     from resilient_client.wire.sockets import Network, Stream

@@ -25,7 +25,7 @@ from resilient_client.wire.coding import discard_body, read_raw
 from resilient_client.wire.pool import BODY, FRESH, LIMITS, REUSED, UPGRADE, Pool
 from resilient_client.wire.sockets import Expired
 from resilient_client.wire.sockets.blocking import BlockingChunks
-from resilient_client.wire.sockets.nonblocking import AsyncChunks, AsyncPieces
+from resilient_client.wire.sockets.pieces import AsyncChunks, AsyncPieces
 from resilient_client.wire.transports import BytesBody, TransportBody, cause_of, classified
 from resilient_client.wire.urls import httpx_url, parse_url
 

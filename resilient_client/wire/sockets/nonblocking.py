@@ -8,23 +8,18 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterable
 from contextlib import suppress
-from math import inf
-from typing import Any, Final, TypeVar
+from typing import Any, Final, cast
 
 from resilient_client.forking import generation
 from resilient_client.wire.sockets import Address, ChunkSource, Expired, Stream, new_socket, now, readable, socket_info
 from resilient_client.wire.sockets import resolve as names
-from resilient_client.wire.sockets.blocking import BlockingChunks
-
-T = TypeVar("T")
+from resilient_client.wire.sockets.pieces import PIECES_PER_TURN, AsyncChunks, YieldingChunks
+from resilient_client.wire.sockets.timing import in_time, within
 
 PAUSE_ABOVE: Final = 256 * 1024
 """Bytes waiting to be read above which the peer is asked, through TCP, to slow down."""
-
-PIECES_PER_TURN: Final = 8
-"""Pieces that are sent before other tasks get a turn, where nothing makes the sender wait."""
 
 SLOW_PIECE: Final = 16 * 1024
 """Bytes handed over at a time to a peer that reads slowly; one of these must go within `Timeouts.write`."""
@@ -33,22 +28,6 @@ SLOW_PIECE: Final = 16 * 1024
 def _answer(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _expire(future: asyncio.Future[Any]) -> None:
-    if not future.done():
-        future.set_exception(Expired("the socket was not ready in time"))
-
-
-async def in_time(future: asyncio.Future[T], until: float) -> T:
-    """Return what `future` comes to; raises `Expired` at the time `until`."""
-    if until == inf:
-        return await future
-    timer = future.get_loop().call_later(max(0.0, until - now()), _expire, future)
-    try:
-        return await future
-    finally:
-        timer.cancel()
 
 
 class AsyncioStream(asyncio.Protocol):
@@ -76,9 +55,8 @@ class AsyncioStream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport; a write is reported as waiting as soon as the kernel takes no more."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_connection gives
-        transport.set_write_buffer_limits(high=0)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # by duty, not by class: uvloop's is no subclass
+        self._transport.set_write_buffer_limits(high=0)
 
     def data_received(self, data: bytes) -> None:
         """Keep what came, and wake the reader."""
@@ -255,7 +233,7 @@ class AsyncioNetwork:
         loop = asyncio.get_running_loop()
         sock = new_socket(address, source)
         try:
-            await _connect(loop, sock, address, until)
+            await within(loop.sock_connect(sock, address.sockaddr), until, "no connection in time")
             stream = AsyncioStream(sock)
             await loop.create_connection(lambda: stream, sock=sock)
         except BaseException:
@@ -272,78 +250,3 @@ class AsyncioNetwork:
         if isinstance(chunks, AsyncIterable):
             return AsyncChunks(aiter(chunks), until)
         return YieldingChunks(iter(chunks))
-
-
-async def _connect(loop: asyncio.AbstractEventLoop, sock: socket.socket, address: Address, until: float) -> None:
-    if until == inf:
-        await loop.sock_connect(sock, address.sockaddr)
-        return
-    limit = asyncio.timeout(max(0.0, until - now()))
-    try:
-        async with limit:
-            await loop.sock_connect(sock, address.sockaddr)
-    except TimeoutError:
-        if limit.expired():
-            raise Expired("no connection in time") from None
-        raise
-
-
-class YieldingChunks(BlockingChunks):
-    """A body from an ordinary iterator, whose pieces never wait: the loop gets a turn now and then."""
-
-    __slots__ = ("_taken",)
-
-    def __init__(self, iterator: Iterator[bytes]) -> None:
-        super().__init__(iterator)
-        self._taken = 0
-
-    async def next(self) -> bytes | None:
-        """Return the next piece, letting others run between every few."""
-        self._taken += 1
-        if self._taken % PIECES_PER_TURN == 0:
-            await asyncio.sleep(0)
-        return await super().next()
-
-
-class AsyncPieces:
-    """What an asynchronous iterator gives, however long that takes."""
-
-    __slots__ = ("_iterator",)
-
-    def __init__(self, iterator: AsyncIterator[bytes]) -> None:
-        self._iterator = iterator
-
-    async def next(self) -> bytes | None:
-        """Return the next piece."""
-        return await anext(self._iterator, None)
-
-    def stop(self) -> None:
-        """Let it wait: nobody asks for this."""
-
-
-class AsyncChunks(AsyncPieces):
-    """A body from an asynchronous iterator; a piece that does not come in time ends the attempt."""
-
-    __slots__ = ("_limit", "_until")
-
-    def __init__(self, iterator: AsyncIterator[bytes], until: float) -> None:
-        super().__init__(iterator)
-        self._until = until
-        self._limit: asyncio.Timeout | None = None
-
-    def stop(self) -> None:
-        """Have the iterator cancelled where it waits."""
-        limit, self._limit = self._limit, None
-        if limit is not None:
-            limit.reschedule(asyncio.get_running_loop().time())
-
-    async def next(self) -> bytes | None:
-        """Return the next piece."""
-        limit = self._limit = asyncio.timeout(None if self._until == inf else max(0.0, self._until - now()))
-        try:
-            async with limit:
-                return await super().next()
-        except TimeoutError:
-            if limit.expired():
-                raise Expired("the request body did not come in time") from None
-            raise
