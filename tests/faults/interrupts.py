@@ -12,6 +12,9 @@ from typing import Any, Final
 PATIENCE: Final = 10.0
 """Seconds until a moment that does not come is given up; the row then fails."""
 
+SETTLED: Final = 0.05
+"""Seconds in which the thread gets into its wait: a signal just before a system call is seen only when that returns."""
+
 Moment = Callable[[Any], object]
 """Whether the moment has come, asked with the caller."""
 
@@ -48,7 +51,7 @@ def signalled(moment: Moment) -> Callable[..., Any]:
         def watch() -> None:
             for _ in _until(moment, caller, over.is_set):
                 time.sleep(0.001)
-            if not over.is_set():
+            if not over.wait(SETTLED):
                 signal.pthread_kill(here, signal.SIGINT)
 
         watching = threading.Thread(target=watch)
