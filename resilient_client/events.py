@@ -228,6 +228,8 @@ Heard: TypeAlias = Mapping[type, tuple[Listener, ...]]
 EVENTS: Final[tuple[type, ...]] = Event.__args__
 NOBODY: Final[Heard] = {}
 
+RAISED: Final = "a listener raised on %s, which is not logged again: %r"
+
 _broken: Final[weakref.WeakSet[Listener]] = weakref.WeakSet()
 
 
@@ -282,8 +284,13 @@ def wanting(heard: Heard, event: type, client: str, why: FailureKind) -> list[Li
     found: list[Listener] = []
     for listener in heard.get(event, ()):
         passes_over = getattr(listener, "passes_over", None)
-        if passes_over is None or not passes_over(client, why):
-            found.append(listener)
+        try:
+            if passes_over is not None and passes_over(client, why):
+                continue
+        except Exception:
+            if _first_time(listener):
+                log.exception(RAISED, event.__name__, listener)
+        found.append(listener)
     return found
 
 
@@ -293,4 +300,4 @@ def guarded(listener: Listener, event: Any, what: str) -> None:
         listener(event)
     except Exception:
         if _first_time(listener):
-            log.exception("a listener raised on %s, which is not logged again: %r", what, listener)
+            log.exception(RAISED, what, listener)

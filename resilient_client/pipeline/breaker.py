@@ -112,6 +112,6 @@ def _rejected(call: Call, circuit: Circuit, rejection: Rejection) -> Outcome:
         tell_those(listeners, Rejected(call.info, CIRCUIT_OPEN, circuit.name, message, again))
     if CircuitCounted in call.heard:
         call.tell(CircuitCounted(call.info, circuit.name, "rejected"))
-    outcome = Outcome(CIRCUIT_OPEN, message, sent=False)
-    outcome.retry_after = again
+    outcome = Outcome(CIRCUIT_OPEN, message)
+    outcome.sent, outcome.retry_after = False, again
     return outcome

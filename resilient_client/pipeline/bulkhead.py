@@ -5,8 +5,8 @@ Rules it keeps:
 - Holding a permit is being listed: giving it back twice is harmless, and the usage is never a guess.
 - First come, first served: nobody takes a free permit past someone who waits.
 - A permit granted to a waiter that gave up meanwhile goes to the next one.
-- Who leaves gives up the place first and looks for who waits then; who comes to wait joins the queue first and looks for a
-  place then. One of the two sees the other, so leaving needs the lock only when somebody waits.
+- Who leaves gives up the place first and then looks at the queue; who comes to wait joins it first and then looks for a
+  place. One of the two sees the other, so leaving needs the lock only when somebody waits.
 """
 
 from __future__ import annotations
