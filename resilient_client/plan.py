@@ -6,15 +6,16 @@ A plan is swapped whole and its settings never change, so that a call sees one o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import inf
 from typing import Any, Final, NamedTuple
 
 from resilient_client.backends import Backend
 from resilient_client.errors import ConfigError
 from resilient_client.exchange import Url
-from resilient_client.pipeline import Kernels, Pipeline, assemble
+from resilient_client.pipeline import assemble
 from resilient_client.pipeline.attempt import Send
-from resilient_client.policy import Default, Policy
+from resilient_client.pipeline.kernels import Kernels
+from resilient_client.pipeline.observe import Pipeline
+from resilient_client.policy import Policy
 from resilient_client.routing import Route, RouteTable
 from resilient_client.wire.requests import RequestBuilder
 
@@ -88,12 +89,6 @@ class Plan:
 
     def _assembled(self, policy: Policy) -> Pipeline:
         return assemble(policy, self._kernels, self._backend, self._send)
-
-
-def explicit_total(policy: Policy) -> float:
-    """Return the `total` that somebody chose, which a single call may shorten and not lengthen."""
-    total = policy.timeouts.total
-    return inf if total is None or isinstance(total, Default) else total
 
 
 def route_table(routes: Mapping[str, Policy] | None) -> RouteTable[Policy] | None:

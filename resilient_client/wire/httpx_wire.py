@@ -20,9 +20,9 @@ from resilient_client.exchange import Answer, Hops, Limits, WireError, WireReque
 from resilient_client.headers import Headers
 from resilient_client.result import FailureKind
 from resilient_client.wire.auth_flows import AsyncioFlow, BlockingFlow, Flow, FlowFailed
-from resilient_client.wire.bodies import RequestStream
 from resilient_client.wire.coding import discard_body, read_raw
 from resilient_client.wire.pool import BODY, FRESH, LIMITS, REUSED, UPGRADE, Pool
+from resilient_client.wire.request_stream import RequestStream
 from resilient_client.wire.sockets import Expired
 from resilient_client.wire.sockets.blocking import BlockingChunks
 from resilient_client.wire.sockets.pieces import AsyncChunks, AsyncPieces
