@@ -15,11 +15,11 @@ from resilient_client.gathering import Request
 from resilient_client.headers import Headers
 from resilient_client.policy import Breaker, Bulkhead, Policy, Retry, RetryBudget, Timeouts
 from resilient_client.result import Attempt, Failure, FailureKind, Result, StopReason, Success
-from resilient_client.state import BulkheadState, CircuitState, ClientState
 
 if TYPE_CHECKING:
     from resilient_client.lines import ServerSentEvent
     from resilient_client.pipeline.kernels import Kernels
+    from resilient_client.state import BulkheadState, CircuitState, ClientState
     from resilient_client.streams import AsyncStream, Stream
     from resilient_client.transfers.downloaded import Downloaded
     from resilient_client.websocket import AsyncWebSocket, WebSocket
@@ -65,6 +65,9 @@ __version__ = "0.1.0"
 _WHERE = {
     "AsyncStream": "streams",
     "AsyncWebSocket": "websocket",
+    "BulkheadState": "state",
+    "CircuitState": "state",
+    "ClientState": "state",
     "Downloaded": "transfers.downloaded",
     "Kernels": "pipeline.kernels",
     "ServerSentEvent": "lines",

@@ -25,7 +25,6 @@ from resilient_client.pipeline.call import Call
 from resilient_client.policy import Policy, explicit_total
 from resilient_client.redact import redact_url
 from resilient_client.result import Result, T
-from resilient_client.state import BulkheadState, ClientState
 from resilient_client.wire.requests import (
     HeaderInput,
     RequestBuilder,
@@ -42,6 +41,7 @@ if TYPE_CHECKING:  # what takes long to import is imported when a client is made
     from resilient_client.plan import Plan
     from resilient_client.settings import Settings
     from resilient_client.socket_options import SocketOptions
+    from resilient_client.state import BulkheadState, ClientState
     from resilient_client.telemetry import Audience, HttpSpans
     from resilient_client.transfers.downloaded import Downloaded
     from resilient_client.transfers.wanted import Wanted
@@ -297,6 +297,8 @@ class BaseClient:
 
     def state(self) -> ClientState:
         """Return circuits, permits, queue and budget as they are now."""
+        from resilient_client.state import ClientState
+
         now, plan, kernels = self._backend.now(), self._plan, self.kernels
         policy = plan.policy
         circuits = kernels.circuit_states(policy.breaker, now)

@@ -6,7 +6,7 @@ A plan is swapped whole and its settings never change, so that a call sees one o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from resilient_client.backends import Backend
 from resilient_client.errors import ConfigError
@@ -16,8 +16,10 @@ from resilient_client.pipeline.attempt import Send
 from resilient_client.pipeline.kernels import Kernels
 from resilient_client.pipeline.observe import Pipeline
 from resilient_client.policy import Policy
-from resilient_client.routing import Route, RouteTable
 from resilient_client.wire.requests import RequestBuilder
+
+if TYPE_CHECKING:
+    from resilient_client.routing import Route, RouteTable
 
 MAX_PIPELINES: Final = 64
 """Assembled pipelines kept for policies of single calls; more policies than that are assembled anew each time."""
@@ -97,6 +99,8 @@ def route_table(routes: Mapping[str, Policy] | None) -> RouteTable[Policy] | Non
         return None
     if not isinstance(routes, Mapping):
         raise TypeError(f"routes={type(routes).__name__}: give a mapping from 'POST /charges/{{id}}' to a Policy")
+    from resilient_client.routing import Route, RouteTable  # noqa: PLC0415 - for clients that have routes
+
     entries: list[tuple[Route, Policy]] = []
     for text, policy in routes.items():
         given: Any = policy

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
+
+from resilient_client.exchange import Body
 
 CHUNK: Final = 64 * 1024
 
@@ -138,6 +140,50 @@ class FromHere:
         base = self._start if whence == io.SEEK_SET else 0
         position: int = self._handle.seek(base + offset, whence) - self._start
         return position
+
+
+class Pieces:
+    """A body as other HTTP libraries take it: something to iterate over, either way."""
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        pieces = iter(cast("Iterable[bytes]", self.body.chunks()))  # a blocking client takes no asynchronous body
+        while (piece := _next(pieces)) is not None:
+            yield piece
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces = self.body.chunks()
+        if not isinstance(pieces, AsyncIterable):
+            for piece in self:
+                yield piece
+            return
+        later = aiter(pieces)
+        while (later_piece := await _anext(later)) is not None:
+            yield later_piece
+
+
+class BodyFailed(Exception):
+    """The caller's own body raised; its exception is the cause."""
+
+
+def _blame(problem: Exception) -> BodyFailed:
+    return BodyFailed(f"the request body could not be read: {type(problem).__name__}: {problem}")
+
+
+def _next(pieces: Iterator[bytes]) -> bytes | None:
+    try:
+        return checked_piece(next(pieces, None))
+    except Exception as problem:
+        raise _blame(problem) from problem
+
+
+async def _anext(pieces: AsyncIterator[bytes]) -> bytes | None:
+    try:
+        return checked_piece(await anext(pieces, None))
+    except Exception as problem:
+        raise _blame(problem) from problem
 
 
 def checked_piece(piece: object) -> bytes | None:

@@ -9,9 +9,9 @@ import httpx
 from resilient_client.exchange import Limits, WireError
 from resilient_client.result import FailureKind
 from resilient_client.wire.auth_flows import FlowFailed
+from resilient_client.wire.bodies import BodyFailed
 from resilient_client.wire.classify import of_foreign
 from resilient_client.wire.pool import Pool
-from resilient_client.wire.request_stream import BodyFailed
 from resilient_client.wire.sockets import ChunkSource, Expired
 
 if TYPE_CHECKING:
