@@ -1,4 +1,4 @@
-"""What an import costs: CPU of many fresh interpreters, over one that imports nothing."""
+"""What an import costs, alone and with a first client: CPU of fresh interpreters, over one that imports nothing."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ IMPORTS: Final = {
     "used": "import httpx, httpcore, opentelemetry.trace",  # what httpx imports with its first client
     "ours": "import resilient_client",
     "both": "import httpx, httpcore, opentelemetry.trace, resilient_client",
+    "their_client": "import httpx, opentelemetry.trace; httpx.Client()",
+    "our_client": "import resilient_client; resilient_client.Client('orders')",
+    "our_async_client": "import resilient_client; resilient_client.AsyncClient('orders')",
     "requests": "import requests",
     "aiohttp": "import aiohttp",
 }

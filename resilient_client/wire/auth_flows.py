@@ -1,7 +1,8 @@
-"""httpx's auth flows, blocking and asynchronous, driven in one way."""
+"""httpx's auth flows: from what `auth=` was given, and driven in one way, blocking and asynchronous."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 import httpx
@@ -22,6 +23,17 @@ def _checked(request: object) -> httpx.Request:
     if not isinstance(request, httpx.Request):
         raise FlowFailed(f"auth= gave {type(request).__name__} instead of a request")
     return request
+
+
+class FunctionAuth(httpx.Auth):
+    """An auth that is a function: it takes the request and returns the one to send."""
+
+    def __init__(self, function: Callable[[httpx.Request], httpx.Request]) -> None:
+        self._function = function
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send what the function returns."""
+        yield self._function(request)
 
 
 class Flow(Protocol):

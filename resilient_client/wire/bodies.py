@@ -6,8 +6,6 @@ import io
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any, Final, cast
 
-import httpx
-
 from resilient_client.exchange import Body
 
 CHUNK: Final = 64 * 1024
@@ -144,8 +142,8 @@ class FromHere:
         return position
 
 
-class RequestStream(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body as any httpx transport takes it."""
+class Pieces:
+    """A body as other HTTP libraries take it: something to iterate over, either way."""
 
     def __init__(self, body: Body) -> None:
         self.body = body
@@ -195,11 +193,3 @@ def checked_piece(piece: object) -> bytes | None:
     if isinstance(piece, (bytearray, memoryview)):
         return bytes(piece)
     raise TypeError(f"the pieces of a body must be bytes, not {type(piece).__name__}")
-
-
-def pieces_of(stream: Any) -> Iterable[bytes] | AsyncIterable[bytes]:
-    """Return what a transport was given to send, without the layer that only foreign transports need."""
-    pieces: Iterable[bytes] | AsyncIterable[bytes] = (
-        stream.body.chunks() if isinstance(stream, RequestStream) else stream
-    )
-    return pieces

@@ -18,17 +18,17 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
-import httpcore
-
 from resilient_client.backends import run_sync
 from resilient_client.exchange import Handshake, Limits, RawHeaders, Upgrade, Url
 from resilient_client.forking import on_fork
-from resilient_client.wire.bodies import pieces_of
 from resilient_client.wire.http1 import Http1Connection
 from resilient_client.wire.pooled_body import NetworkFacts, PooledBody
+from resilient_client.wire.request_stream import pieces_of
 from resilient_client.wire.sockets import now
 
 if TYPE_CHECKING:
+    import httpcore
+
     from resilient_client.wire.connect import Connector
 
 KEEPALIVE: Final = 4.0
@@ -107,6 +107,8 @@ class Pool:
         return await self._handle(request)
 
     async def _handle(self, request: httpcore.Request) -> httpcore.Response:
+        import httpcore  # noqa: PLC0415 - costs a third of httpx, and most calls go straight to `exchange`
+
         extensions = request.extensions
         limits = extensions.get(LIMITS) or limits_of(extensions.get("timeout") or {})
         url = request.url
