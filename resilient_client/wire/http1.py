@@ -8,31 +8,34 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import h11
 
-from resilient_client.exchange import WireError
+from resilient_client.exchange import Limits, WireError
 from resilient_client.result import FailureKind
 from resilient_client.wire.classify import breach, is_tls_alert, said
 from resilient_client.wire.heads import MAX_HEAD, MAX_INTERIM, TOO_MANY_INTERIM, excess, too_long
-from resilient_client.wire.http1_answer import BODY, HEAD, AnswerHead, IncomingAnswer
+from resilient_client.wire.http1_answer import BODY, END, HEAD, AnswerHead, IncomingAnswer
 from resilient_client.wire.http1_request import OutgoingRequest
-from resilient_client.wire.sockets import Expired
+from resilient_client.wire.sockets import Expired, now
 from resilient_client.wire.upload import Upload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from resilient_client.exchange import Limits, RawHeaders
+    from resilient_client.exchange import RawHeaders
     from resilient_client.wire.sockets import Network, Stream
-
-T = TypeVar("T")
 
 HTTP: Final = b"HTTP/"
 
 GRACE: Final = 0.05
 """Seconds for an answer to arrive that a server gave to a request before it had taken all of it."""
+
+NO_REQUEST: Final = OutgoingRequest(b"GET", b"/", [(b"Host", b"")])
+NO_ANSWER: Final = IncomingAnswer(NO_REQUEST)
+NO_LIMITS: Final = Limits(now)
+"""What an idle connection has of an exchange: it keeps no bytes of the last one."""
 
 
 class Http1Connection:
@@ -54,9 +57,7 @@ class Http1Connection:
         self._absolute = absolute
         self._extra = list(extra)
         self._to_switch = to_switch
-        self._request: OutgoingRequest | None = None
-        self.answer: IncomingAnswer | None = None
-        self._limits: Limits | None = None
+        self.request, self.answer, self._limits = NO_REQUEST, NO_ANSWER, NO_LIMITS
         self._ended = False
         self._before = 0
         self._heard = False
@@ -77,8 +78,9 @@ class Http1Connection:
         self._received = self._interim = 0
         self._before = self.stream.handed_over
         self.requests += 1
-        self.early = self.answer = None
-        head = await self._answered(method, self._absolute + target, headers + self._extra, chunks, limits)
+        self.early = None
+        fields = headers + self._extra if self._extra else headers
+        head = await self._answered(method, self._absolute + target, fields, chunks, limits)
         if (much := excess(head.fields, self._received)) is not None:
             raise self.error(FailureKind.TOO_LARGE, much)
         self.kept_for = head.kept_for
@@ -90,7 +92,7 @@ class Http1Connection:
         self, method: bytes, target: bytes, headers: RawHeaders, chunks: Any, limits: Limits
     ) -> AnswerHead:
         try:
-            request = self._request = OutgoingRequest(method, target, headers)
+            request = self.request = OutgoingRequest(method, target, headers)
         except h11.LocalProtocolError as problem:
             raise self.error(FailureKind.LOCAL, f"the request is not valid HTTP/1.1: {problem}") from problem
         self.answer = IncomingAnswer(request)
@@ -98,7 +100,10 @@ class Http1Connection:
             await Upload(self, limits).send(request, chunks)
         except OSError as problem:
             return self.early or await self._answer_instead(problem, limits)
-        return self.early or await self._head()
+        if self.early is not None:
+            return self.early
+        await self._receive()
+        return await self._head()
 
     @property
     def sent(self) -> bool:
@@ -149,7 +154,7 @@ class Http1Connection:
 
     def _next_head(self) -> AnswerHead | None:
         try:
-            return self._now(self.answer).head()
+            return self.answer.head()
         except h11.RemoteProtocolError as problem:
             raise self._wrong(problem) from problem
 
@@ -162,7 +167,7 @@ class Http1Connection:
 
     async def read(self) -> bytes:
         """Return the next bytes of the body as they came, empty at its end; raises `WireError`."""
-        answer = self._now(self.answer)
+        answer = self.answer
         try:
             while (piece := answer.body()) is None:
                 await self._receive()
@@ -174,7 +179,7 @@ class Http1Connection:
 
     async def _receive(self) -> None:
         """Have the answer take in the next bytes, or the end."""
-        limits, answer = self._now(self._limits), self._now(self.answer)
+        limits, answer = self._limits, self.answer
         try:
             data = await self.stream.receive(limits.silence_until(limits.read))
         except Expired as problem:
@@ -186,7 +191,8 @@ class Http1Connection:
                 raise self.error(FailureKind.PROTOCOL, f"the answer does not begin as HTTP/1 does: {data[:20]!r}")
             self._heard = True
             self._received += len(data)
-            limits.check("reading the answer", sent=True)
+            if limits.clock() >= limits.attempt_until:
+                limits.check("reading the answer", sent=True)
         elif answer.part == HEAD:
             raise self._broken(None)
         else:
@@ -194,11 +200,6 @@ class Http1Connection:
         answer.receive(data)
 
     # What a failure is.
-
-    @staticmethod
-    def _now(part: T | None) -> T:
-        assert part is not None  # noqa: S101 - exchange() sets it before anything else runs
-        return part
 
     def error(self, kind: FailureKind, message: str, *, stale: bool = False) -> WireError:
         """Return a failure of this exchange."""
@@ -208,7 +209,7 @@ class Http1Connection:
         how = said(problem) if problem is not None else "closed by the server"
         if is_tls_alert(problem) and not self._heard:
             return self.error(FailureKind.TLS, f"the server ended TLS ({how})")
-        if self.answer is not None and self.answer.part == BODY:
+        if self.answer.part == BODY:
             return self.error(FailureKind.TRUNCATED, f"the connection ended inside the body ({how})")
         stale = self.requests > 1 and not self._heard
         where = "inside the head" if self._heard else "before the first byte of an answer"
@@ -217,7 +218,7 @@ class Http1Connection:
     def _wrong(self, problem: h11.RemoteProtocolError) -> WireError:
         if self._ended:
             return self.error(FailureKind.TRUNCATED, f"the connection ended inside the body ({problem})")
-        if problem.error_status_hint == 431 and self.answer is not None and self.answer.part == HEAD:
+        if problem.error_status_hint == 431 and self.answer.part == HEAD:
             return self.error(FailureKind.TOO_LARGE, too_long())
         if problem.error_status_hint == 431:
             why = f"a chunk's extension, or what follows the body, is larger than {MAX_HEAD} bytes"
@@ -226,14 +227,16 @@ class Http1Connection:
 
     # Between exchanges.
 
+    @property
+    def over(self) -> bool:
+        """Whether the answer was read to its end."""
+        return self.answer.part == END
+
     def finish(self) -> bool:
         """Make ready for another exchange; False when this connection must not be used again."""
-        request, answer = self._now(self._request), self._now(self.answer)
-        if (
-            self._to_switch or not request.whole or not answer.reusable
-        ):  # what asked for a switch has fields that others must not
+        if self._to_switch or not self.request.whole or not self.answer.reusable:  # a switch has fields of its own
             return False
-        self._request = self.answer = self.early = self._limits = None
+        self.request, self.answer, self._limits, self.early = NO_REQUEST, NO_ANSWER, NO_LIMITS, None
         return True
 
     @property
@@ -249,7 +252,7 @@ class Http1Connection:
     @property
     def beyond(self) -> bytes:
         """What came behind the answer, which is the beginning of the other protocol after a switch."""
-        return self._now(self.answer).beyond
+        return self.answer.beyond
 
     def abort(self) -> None:
         """Close at once."""

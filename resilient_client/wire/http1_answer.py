@@ -176,6 +176,8 @@ class IncomingAnswer:
             data = data[at : at + self._left]
         self._at = at + len(data)
         self._left -= len(data)
+        if not self._left:
+            self.part = END
         return data
 
     def _chunk(self) -> bytes | None:
@@ -216,9 +218,9 @@ class IncomingAnswer:
     @property
     def reusable(self) -> bool:
         """Whether the connection may carry another exchange: the answer is over, and nothing came behind it."""
-        if self.part != END or self.beyond:
-            return False
-        return (self._keeps and not self._request.closes) if self._h11 is None else self._h11.their_state is h11.DONE
+        if self._h11 is not None:
+            return self._h11.their_state is h11.DONE and not self._h11.trailing_data[0]
+        return self.part == END and self._keeps and self._at == len(self._bytes) and not self._request.closes
 
 
 def _framing(fields: RawHeaders) -> dict[bytes, bytes] | None:

@@ -20,9 +20,6 @@ TARGET: Final = re.compile(rb"[\x21-\x7e]+")
 VISIBLE: Final = bytes(sorted({0x09, *range(0x20, 0x7F), *range(0x80, 0x100)}))
 """What may stand in a line. Taken out of a head, the ends of its lines are all that is left."""
 
-_BLANKS: Final = (b":  ", b": \t", b" \r", b"\t\r")
-"""What a value that begins or ends with a blank has in it; perhaps others, too."""
-
 LENGTH, CODING, HOST, CONNECTION, OTHER, NONE = range(6)
 """What a field says about its message, by its name; NONE: that is no name."""
 
@@ -72,9 +69,10 @@ class OutgoingRequest:
             self._left = int(value)
         lines = [b"%b: %b\r\n" % field for field in fields]
         head = b"%b %b HTTP/1.1\r\n%b\r\n" % (self.method, target, b"".join(lines))
-        if head.translate(None, VISIBLE) != b"\r\n" * (len(lines) + 2) or any(blank in head for blank in _BLANKS):
+        if head.translate(None, VISIBLE) != b"\r\n" * (len(lines) + 2):
             return None
-        return head
+        blank_at_an_end = b":  " in head or b": \t" in head or b" \r" in head or b"\t\r" in head
+        return None if blank_at_an_end else head
 
     def _by_h11(self, target: bytes) -> bytes:
         request = h11.Request(method=self.method, target=target, headers=self.fields)
@@ -101,4 +99,4 @@ class OutgoingRequest:
     @property
     def closes(self) -> bool:
         """Whether it asks for the connection to be closed behind the answer."""
-        return any(b"close" in value.lower() for _, value in self.about)
+        return bool(self.about) and any(b"close" in value.lower() for _, value in self.about)

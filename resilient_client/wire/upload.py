@@ -91,15 +91,14 @@ class Upload:
         if self._unwanted or self._problem is not None:
             source.stop()
 
-    async def _write(self, data: bytes) -> None:
+    async def _write(self, data: bytes | memoryview) -> None:
         limits, connection = self._limits, self._connection
-        view = memoryview(data)
-        while view and not self._unwanted:
-            limits.check("sending the request", sent=connection.sent)
+        while data and not self._unwanted:
+            until = limits.begin(limits.write, "sending the request", sent=connection.sent)
             listening = self._begun and connection.early is None
             if listening and await connection.listen():
                 self._unwanted = True
                 return
-            until = limits.silence_until(limits.write)
-            view = view[await connection.stream.send(view, until, listening=listening) :]
+            count = await connection.stream.send(data, until, listening=listening)
+            data = b"" if count == len(data) else memoryview(data)[count:]
             self._begun = True
