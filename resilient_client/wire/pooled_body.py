@@ -50,7 +50,7 @@ class PooledBody:
         except BaseException:
             self.close()
             raise
-        if not data:
+        if lease.over or not data:
             self._lease = None
             self._pool.give_back(self._key, lease)
         return data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import h11
+from resilient_client.wire.http1 import NO_ANSWER
 
 
 class Connections:
@@ -39,13 +39,16 @@ class Connections:
     def idle(self) -> list[Any]:
         return [connection for kept in self.pool._idle.values() for connection in kept]
 
-    def check(self, exchanges: int) -> None:
-        """Every open connection is idle or used by one of the `exchanges` that are under way; the idle ones are fit."""
+    def check(self, exchanges: int, streams: int) -> None:
+        """Every open connection is idle or used by one of the `exchanges` that are under way; the idle ones are fit.
+
+        Those of them that are `streams` may have got the whole body, and with it no connection any more.
+        """
         idle = [connection.stream for connection in self.idle]
         assert len({id(stream) for stream in idle}) == len(idle), "a connection is kept twice"
         assert all(stream in self.open for stream in idle), "a connection that was closed is kept"
-        assert len(self.open) - len(idle) + self.connecting == exchanges, "a connection has no owner, or two"
+        used = len(self.open) - len(idle) + self.connecting
+        assert exchanges - streams <= used <= exchanges, "a connection has no owner, or two"
         for connection in self.idle:
-            states = {connection.parser.our_state, connection.parser.their_state}
-            assert states == {h11.IDLE}, "a connection is kept in the middle of an exchange"
+            assert connection.answer is NO_ANSWER, "a connection is kept in the middle of an exchange"
             assert connection.requests > 0
