@@ -45,12 +45,14 @@ class PooledBody:
         lease = self._lease
         if lease is None:
             return b""
-        try:
-            data = await lease.read()
-        except BaseException:
-            self.close()
-            raise
-        if lease.over or not data:
+        data = b""
+        if not lease.over:
+            try:
+                data = await lease.read()
+            except BaseException:
+                self.close()
+                raise
+        if not data:
             self._lease = None
             self._pool.give_back(self._key, lease)
         return data

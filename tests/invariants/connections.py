@@ -39,16 +39,12 @@ class Connections:
     def idle(self) -> list[Any]:
         return [connection for kept in self.pool._idle.values() for connection in kept]
 
-    def check(self, exchanges: int, streams: int) -> None:
-        """Every open connection is idle or used by one of the `exchanges` that are under way; the idle ones are fit.
-
-        Those of them that are `streams` may have got the whole body, and with it no connection any more.
-        """
+    def check(self, exchanges: int) -> None:
+        """Every open connection is idle or used by one of the `exchanges` that are under way; the idle ones are fit."""
         idle = [connection.stream for connection in self.idle]
         assert len({id(stream) for stream in idle}) == len(idle), "a connection is kept twice"
         assert all(stream in self.open for stream in idle), "a connection that was closed is kept"
-        used = len(self.open) - len(idle) + self.connecting
-        assert exchanges - streams <= used <= exchanges, "a connection has no owner, or two"
+        assert len(self.open) - len(idle) + self.connecting == exchanges, "a connection has no owner, or two"
         for connection in self.idle:
             assert connection.answer is NO_ANSWER, "a connection is kept in the middle of an exchange"
             assert connection.requests > 0
