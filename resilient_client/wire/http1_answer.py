@@ -96,9 +96,12 @@ class IncomingAnswer:
     def _ordinary_head(self) -> AnswerHead | None:
         """Take a head that is plainly right; None when this one is not, and nothing is taken."""
         found = _HEAD.match(self._bytes, self._at)
-        if found is None or b" \r" in found[2] or b"\t\r" in found[2]:
+        if found is None:
             return None
-        head = AnswerHead(int(found[1]), _FIELD.findall(found[2]))
+        lines = found[2]
+        if b" \r" in lines or b"\t\r" in lines:
+            return None
+        head = AnswerHead(int(found[1]), _FIELD.findall(lines))
         framing = _framing(head.fields)
         if framing is None or (length := self._length_of(head.status, framing)) is None:
             return None
