@@ -50,7 +50,7 @@ def runs() -> dict[str, Any]:
 
         async def run():
             call.attempts.clear()
-            call.started = call.mark = one._backend.now()
+            call.started = call.mark = call.now = one._backend.now()
             return await pipeline(call)
 
         return run

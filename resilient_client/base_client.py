@@ -226,6 +226,7 @@ class BaseClient:
             idempotency_key=key or idempotency_key_of(request),
             at_most=inf if policy is None else explicit_total(choice.policy),
             mark=now,
+            now=now,
             heard=self._audience.now(),
             streaming=streaming,
             on_complete=on_complete,
@@ -239,7 +240,8 @@ class BaseClient:
         call, pipeline = self._call(method, url, decode, options)
 
         def begin() -> Coroutine[Any, Any, Result[Any]]:
-            call.queued = self._backend.now() - call.started
+            call.now = self._backend.now()
+            call.queued = call.now - call.started
             return pipeline(call)
 
         return begin

@@ -42,11 +42,11 @@ def assemble(policy: Policy, kernels: Kernels, backend: Backend, send: Send) -> 
     retry = policy.retry or ONCE
     budget = kernels.budget(retry.budget) if retry.budget is not None else None
 
-    handler = attempt_layer(send, backend.now)
+    handler = attempt_layer(send, policy, backend.now)
     if policy.breaker is not None:
         handler = breaker_layer(handler, kernels.circuits(policy.breaker), backend.now)
     if policy.bulkhead is not None:
         handler = bulkhead_layer(handler, kernels.permits(policy.bulkhead), backend)
     handler = retry_layer(handler, retry, budget, backend)
-    handler = deadline_layer(handler, backend.now)
+    handler = deadline_layer(handler, policy.timeouts.total, backend.now)
     return observe_layer(handler, backend.now)
