@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shlex
 import sys
 import time
@@ -56,7 +57,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--case", metavar="A,B", help=f"of compare: {', '.join(CASES)}")
     parser.add_argument("--contenders", metavar="A,B", help=f"of compare: {', '.join(CONTENDERS)}")
-    parser.add_argument("--rounds", type=int, help="rounds of each part that has rounds")
+    parser.add_argument("--rounds", type=int, help="rounds of each part that has rounds, however long they take")
     parser.add_argument("--seconds", type=float, help="length of a measured window")
     given = parser.parse_args()
     for wrong in {*given.parts, *([given.since] if given.since else [])} - PARTS.keys():
@@ -76,6 +77,8 @@ def options_of(name: str, given: argparse.Namespace) -> dict[str, Any]:
         options |= {key: value for key, value in (("cases", given.case), ("contenders", given.contenders)) if value}
     if name in {"compare", "layers", "imports", "memory", "scale"} and given.rounds:
         options["rounds"] = given.rounds
+    if name in {"compare", "memory", "scale"} and given.rounds:
+        options["minutes"] = math.inf
     if name in {"compare", "scale"} and given.seconds:
         options["seconds"] = given.seconds
     return options

@@ -18,6 +18,7 @@ from bench.environments import NoEnvironment, python_for, version_of
 from bench.machine import machine
 from bench.ratios import WHY, measured, ratio_of, within_rounds
 from bench.report import Table, number, ratio, say
+from bench.rounds import rounds as rounds_within
 from bench.server import Server, server
 from bench.turns import Found, turn
 
@@ -28,21 +29,26 @@ Round = dict[str, dict[str, Found]]
 
 
 def measure(
-    cases: Iterable[str] = (), contenders: Iterable[str] = (), *, rounds: int = 5, seconds: float = 0.25
+    cases: Iterable[str] = (),
+    contenders: Iterable[str] = (),
+    *,
+    rounds: int = 5,
+    minutes: float = 6.0,
+    seconds: float = 0.25,
 ) -> dict[str, Any]:
     """Return what was measured, by case and contender: a number per round."""
     chosen = [CASES[name] for name in cases] or list(CASES.values())
     who = [CONTENDERS[name] for name in contenders] or list(CONTENDERS.values())
     runs: list[Round] = []
     with server() as far_side:
-        for number_of_round in range(rounds):
+        for number_of_round in rounds_within(rounds, minutes):
             progress = f"round {number_of_round + 1}/{rounds}"
             runs.append(_round(progress, chosen, who, far_side, seconds, _given_up(runs)))
         found = machine(far_side.what)
     return {
         "machine": found,
         "versions": _versions(who),
-        "settings": {"rounds": rounds, "seconds": seconds},
+        "settings": {"rounds": len(runs), "seconds": seconds},
         "cases": {case.name: _together(case.name, runs, who) for case in chosen},
     }
 

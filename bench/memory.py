@@ -28,6 +28,7 @@ from bench.machine import machine
 from bench.processes import free_ports, run_module, running
 from bench.ratios import WHY, measured
 from bench.report import Table, number, say
+from bench.rounds import rounds as rounds_within
 from bench.turns import STARTING, ending, output_of
 
 WHO: Final = (
@@ -46,22 +47,24 @@ FIRST: Final = 50
 AT_ONCE: Final = 50
 """Calls that connect at the same time, so that no client has to wait for the server."""
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 15.0
 """Seconds in which so many calls have to be connected."""
 
 
-def measure(*, calls: tuple[int, ...] = CALLS, rounds: int = 2, contenders: tuple[str, ...] = WHO) -> dict[str, Any]:
+def measure(
+    *, calls: tuple[int, ...] = CALLS, rounds: int = 2, minutes: float = 2.0, contenders: tuple[str, ...] = WHO
+) -> dict[str, Any]:
     """Return KiB per call in flight by contender and number of calls, one per round; or why there is none."""
     port = free_ports(1)[0]
     found: dict[str, dict[str, Any]] = {name: {str(count): {"kib": []} for count in calls} for name in contenders}
     with running([sys.executable, "-m", "bench.far_side", "hang", str(port)], [port]):
-        for number_of_round in range(rounds):
+        for number_of_round in rounds_within(rounds, minutes):
             for place, name in enumerate(contenders):
                 say(f"round {number_of_round + 1}/{rounds}: {name}")
                 url = f"http://127.0.{number_of_round + 1}.{place + 1}:{port}"  # nobody lacks ports that others left
                 _measure_one(found[name], name, url)
     say("")
-    return {"machine": machine(), "settings": {"rounds": rounds}, "in_flight": found}
+    return {"machine": machine(), "settings": {"rounds": number_of_round + 1}, "in_flight": found}
 
 
 def _measure_one(points: dict[str, Any], name: str, url: str) -> None:

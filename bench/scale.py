@@ -13,6 +13,7 @@ from bench.machine import machine
 from bench.processes import free_ports, run_module, running
 from bench.ratios import WHY, measured, ratio_of
 from bench.report import Table, number, say
+from bench.rounds import rounds as rounds_within
 from bench.turns import ending
 
 PATIENCE: Final = 60.0
@@ -22,7 +23,7 @@ FROM: Final = 10
 """What the last points of a curve are compared with: with one there is less of everything, from waits to wake-ups."""
 
 
-def measure(*, rounds: int = 3, seconds: float = 0.4, most: int = 100_000) -> dict[str, Any]:
+def measure(*, rounds: int = 3, minutes: float = 2.5, seconds: float = 0.4, most: int = 100_000) -> dict[str, Any]:
     """Return CPU us per call by curve and count, one per round; why, for a point that could not be measured."""
     points = [(curve, count) for curve, one in CURVES.items() for count in one.counts if count <= most]
     found: dict[str, dict[str, Any]] = {curve: {} for curve, _ in points}
@@ -30,13 +31,13 @@ def measure(*, rounds: int = 3, seconds: float = 0.4, most: int = 100_000) -> di
         found[curve][str(count)] = {"cpu_us": []}
     port = free_ports(1)[0]
     with running([sys.executable, "-m", "bench.far_side", "everywhere", str(port)], [port]):
-        for number_of_round in range(rounds):
+        for number_of_round in rounds_within(rounds, minutes):
             url = f"http://127.0.0.{number_of_round + 1}:{port}"  # ports that one round left do not hinder the next
             for place, (curve, count) in enumerate(random.sample(points, len(points))):
                 say(f"round {number_of_round + 1}/{rounds}: {place + 1}/{len(points)} {curve} {count:,}")
                 _measure_point(found[curve], curve, count, seconds, url)
     say("")
-    return {"machine": machine(), "settings": {"rounds": rounds, "seconds": seconds}, "curves": found}
+    return {"machine": machine(), "settings": {"rounds": number_of_round + 1, "seconds": seconds}, "curves": found}
 
 
 def _measure_point(points: dict[str, Any], curve: str, count: int, seconds: float, url: str) -> None:
