@@ -38,6 +38,7 @@ STYLE: Final = {
 }
 
 plain: Final = FuncFormatter(lambda value, _: f"{value:,.0f}")
+short: Final = FuncFormatter(lambda value, _: f"{value / 1000:,.0f}k" if value >= 1000 else f"{value:.0f}")
 
 
 def draw(found: dict[str, Any], folder: Path) -> list[str]:
@@ -110,7 +111,7 @@ def scaled(found: dict[str, Any]) -> Figure:
             tops.append(_line(axis, floors[curve], "cpu_us", INK, "sockets by hand"))
         axis.set_ylim(0, 1.15 * max(tops))
         axis.set_title(CURVES[curve].title, fontsize=9)
-    axes.flat[0].legend(frameon=False, loc="center left")
+    axes.flat[0].legend(frameon=False, loc=(0.03, 0.2))
     figure.supylabel("microseconds of CPU per call", color=INK, fontsize=9)
     return figure
 
@@ -119,9 +120,10 @@ def remembered(found: dict[str, Any]) -> Figure:
     """Return a line per contender: memory per call against calls in flight."""
     figure = Figure(figsize=(7.2, 3.2), layout="constrained")
     axis = figure.subplots()
-    colours = iter(mpl.color_sequences["tab10"])
+    others = (colour for place, colour in enumerate(mpl.color_sequences["tab10"]) if place not in {1, 7})
+    colours = {"ours": OURS, "floor": INK}
     tops = [
-        _line(axis, points, "kib", OURS if name == "ours" else next(colours), CONTENDERS[name].title.replace("*", ""))
+        _line(axis, points, "kib", colours.get(name) or next(others), CONTENDERS[name].title.replace("*", ""))
         for name, points in found["in_flight"].items()
         if any(measured(point) for point in points.values())
     ]
@@ -137,8 +139,8 @@ def _line(axis: Axes, points: dict[str, Any], key: str, colour: Any, label: str)
     values = {int(count): median(point[key]) for count, point in points.items() if measured(point)}
     axis.plot(list(values), list(values.values()), color=colour, marker="o", markersize=4, label=label)
     axis.set_xscale("log")
-    for scale in (axis.xaxis, axis.yaxis):
-        scale.set_major_formatter(plain)
+    axis.xaxis.set_major_formatter(short)
+    axis.yaxis.set_major_formatter(plain)
     axis.grid(visible=True)
     return max(values.values(), default=1)
 
