@@ -1,4 +1,4 @@
-"""One point of a curve: `python -m bench.curves CURVE COUNT SECONDS URL` prints microseconds of CPU per call.
+"""One point of a curve: `python -m bench.curves CURVE COUNT SECONDS URL` prints, as JSON, microseconds of CPU per call.
 
 The calls go round robin over `COUNT` origins, clients or circuits, one at a time; or `COUNT` of them are in flight.
 What sockets by hand cost under the same load is the part of a curve that is the kernel's and the processor's caches'.
@@ -7,6 +7,7 @@ What sockets by hand cost under the same load is the part of a curve that is the
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -122,9 +123,9 @@ def main(curve: str, count: str, seconds: str, url: str) -> None:
     on_core(CLIENT)
     raise_limit()
     one, many = CURVES[curve], int(count)
-    if one.connects and (problem := lacking(many, origins=many if one.apart else 1)):
-        sys.exit(problem)
-    print(one.run(many, float(seconds), url).as_json()["cpu_us"], flush=True)
+    problem = lacking(many, origins=many if one.apart else 1) if one.connects else ""
+    found = {"absent": problem} if problem else one.run(many, float(seconds), url).as_json()
+    print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

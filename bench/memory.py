@@ -130,6 +130,8 @@ async def child(job: dict[str, Any]) -> None:
             gc.collect()
             before = resident()
             for calls in job["calls"]:
+                if problem := lacking(calls + FIRST):
+                    raise OSError(problem)
                 kept += await hanging(get, calls + FIRST - len(kept))
                 print((resident() - before) / calls / 1024, flush=True)
         except Exception as problem:
@@ -140,8 +142,6 @@ async def child(job: dict[str, Any]) -> None:
 
 def main(job: dict[str, Any]) -> None:
     raise_limit()
-    if problem := lacking(max(job["calls"]) + FIRST):
-        sys.exit(problem)
     with asyncio.Runner(loop_factory=loop_factory(job["loop"])) as runner:
         runner.run(child(job))
 

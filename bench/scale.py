@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -45,13 +46,13 @@ def _measure_point(points: dict[str, Any], curve: str, count: int, seconds: floa
         return
     try:
         child = run_module("bench.curves", curve, str(count), str(seconds), url, timeout=PATIENCE)
-        if not child.returncode:
-            points[str(count)]["cpu_us"].append(round(float(child.stdout), 2))
-            return
-        why = ending(child)
+        found = json.loads(child.stdout) if not child.returncode else {"unfinished": ending(child)}
     except subprocess.TimeoutExpired:
-        why = f"took longer than {PATIENCE:.0f} s"
-    points[str(count)] = {"unfinished": why}
+        found = {"unfinished": f"took longer than {PATIENCE:.0f} s"}
+    if measured(found):
+        points[str(count)]["cpu_us"].append(round(found["cpu_us"], 2))
+    else:
+        points[str(count)] = found
 
 
 def growth(points: dict[str, Any], count: int) -> float | None:
@@ -73,7 +74,7 @@ def tables(found: dict[str, Any]) -> list[Table]:
 
 
 def _cell(point: dict[str, Any] | None) -> str:
-    if point is None:
+    if point is None or "absent" in point:
         return ""
     return number(median(point["cpu_us"])) if measured(point) else "did not finish"
 
@@ -85,8 +86,8 @@ def _growth(points: dict[str, Any]) -> str:
 def notes(found: dict[str, Any]) -> list[str]:
     """Return why points are missing."""
     return [
-        f"{CURVES[curve].title.removeprefix('- ')}, {int(count):,}: {WHY['unfinished']} ({point['unfinished']})"
+        f"{CURVES[curve].title.removeprefix('- ')}, {int(count):,}: {WHY[why]} ({point[why]})"
         for curve, points in found["curves"].items()
         for count, point in points.items()
-        if not measured(point)
+        for why in WHY.keys() & point.keys()
     ]
