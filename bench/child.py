@@ -36,7 +36,7 @@ def run(job: dict[str, Any], case: Case) -> dict[str, Any]:
         return {"absent": f"has no {case.kind} interface"}
     if problem := lacking(case.at_once):
         return {"absent": problem}
-    target = Target(job["urls"][case.name], case.size, case.at_once, job["roots"] if case.tls else None)
+    target = Target(job["urls"][case.name], case.size, case.at_once, job["roots"] if case.tls else None, case.fresh)
     if case.kind == "blocking":
         with make(target, **job["options"]) as get:
             return load.blocking(get, target, job["seconds"]).as_json()

@@ -1,6 +1,6 @@
 """One point of a curve: `python -m bench.curves CURVE COUNT SECONDS URL` prints, as JSON, microseconds of CPU per call.
 
-The calls go round robin over `COUNT` origins, clients or circuits, one at a time; or `COUNT` of them are in flight.
+The calls go round robin over `COUNT` origins, clients, URLs or circuits, one at a time; or that many are in flight.
 What sockets by hand cost under the same load is the part of a curve that is the kernel's and the processor's caches'.
 """
 
@@ -76,6 +76,13 @@ def clients(count: int, seconds: float, url: str) -> Measured:
         return in_turn([lambda one=one: one.get("/").unwrap() for one in made], seconds)
 
 
+def urls(count: int, seconds: float, url: str) -> Measured:
+    """One client of one server that is asked for so many different things."""
+    paths = [f"/orders/{number}" for number in range(count)]
+    with Client("bench", base_url=url) as client:
+        return in_turn([lambda one=one: client.get(one).unwrap() for one in paths], seconds)
+
+
 def circuits(count: int, seconds: float, url: str) -> Measured:
     """So many circuits of one client, around a wire that does nothing."""
     client = Client("bench", base_url=url, wire=NoWire(), policy=Policy(breaker=Breaker(key="route")))
@@ -123,6 +130,7 @@ CURVES: Final = {
     "origins": Curve("Origins of one client", origins, TO_TEN_THOUSAND, apart=True),
     "origins_sockets": Curve("- sockets by hand", origins_sockets, TO_TEN_THOUSAND, apart=True, floor_of="origins"),
     "clients": Curve("Clients in one process", clients, (1, 10, 100, 1_000)),
+    "urls": Curve("Different URLs of one server", urls, TO_TEN_THOUSAND, connects=False),
     "circuits": Curve("Circuits of one client, no wire", circuits, (*TO_TEN_THOUSAND, 100_000), connects=False),
 }
 

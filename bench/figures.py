@@ -103,8 +103,11 @@ def scaled(found: dict[str, Any]) -> Figure:
     curves = found["curves"]
     shown = [name for name in curves if not CURVES[name].floor_of]
     floors = {CURVES[name].floor_of: points for name, points in curves.items()}
-    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
-    axes = figure.subplots(2, 2)
+    lines = -(-len(shown) // 2)
+    figure = Figure(figsize=(7.2, 2.1 * lines), layout="constrained")
+    axes = figure.subplots(lines, 2, squeeze=False)
+    for axis in axes.flat[len(shown) :]:
+        axis.set_visible(False)
     for axis, curve in zip(axes.flat, shown, strict=False):
         tops = [_line(axis, curves[curve], "cpu_us", OURS, "resilient-client")]
         if curve in floors:

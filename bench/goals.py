@@ -123,6 +123,7 @@ GOALS: Final = (
     Goal("10,000 in flight, async", 1.5, AT_TEN, grown("in_flight", 10_000)),
     Goal("10,000 origins of one client", 1.5, AT_TEN, grown("origins", 10_000)),
     Goal("1,000 clients in one process", 1.5, AT_TEN, grown("clients", 1_000)),
+    Goal("10,000 URLs of one server", 1.5, AT_TEN, grown("urls", 10_000)),
     Goal("10,000 circuits of one client", 1.5, AT_TEN, grown("circuits", 10_000)),
     Goal("memory per call, 1,000 in flight", 0.9, HTTPX_MEMORY, memory(1_000)),
     Goal("memory per call, 10,000 in flight", 0.9, HTTPX_MEMORY, memory(10_000)),

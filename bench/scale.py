@@ -1,4 +1,4 @@
-"""How the cost of a call grows with what a process has: calls in flight, origins, clients, circuits."""
+"""How the cost of a call grows with what a process has: calls in flight, origins, clients, URLs, circuits."""
 
 from __future__ import annotations
 

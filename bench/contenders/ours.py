@@ -27,15 +27,17 @@ def settings(target: Target, options: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def blocking(target: Target, **options: Any):
+    path = target.paths().__next__
     with Client("bench", **settings(target, options)) as client:
-        yield lambda: client.get("/").unwrap().content
+        yield lambda: client.get(path()).unwrap().content
 
 
 @asynccontextmanager
 async def asynchronous(target: Target, **options: Any):
+    path = target.paths().__next__
     async with AsyncClient("bench", **settings(target, options)) as client:
 
         async def get() -> bytes:
-            return (await client.get("/")).unwrap().content
+            return (await client.get(path())).unwrap().content
 
         yield get
