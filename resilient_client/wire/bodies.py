@@ -144,8 +144,8 @@ class FromHere:
         return position
 
 
-class RequestStream(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body as any httpx transport takes it."""
+class Pieces:
+    """A body as other HTTP libraries take it: something to iterate over, either way."""
 
     def __init__(self, body: Body) -> None:
         self.body = body
@@ -164,6 +164,10 @@ class RequestStream(httpx.SyncByteStream, httpx.AsyncByteStream):
         later = aiter(pieces)
         while (later_piece := await _anext(later)) is not None:
             yield later_piece
+
+
+class RequestStream(Pieces, httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body as any httpx transport takes it."""
 
 
 class BodyFailed(Exception):
@@ -203,3 +207,18 @@ def pieces_of(stream: Any) -> Iterable[bytes] | AsyncIterable[bytes]:
         stream.body.chunks() if isinstance(stream, RequestStream) else stream
     )
     return pieces
+
+
+class BytesBody:
+    """The body of an answer, when it was read already."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def read(self) -> bytes:
+        """Return everything, then nothing."""
+        content, self._content = self._content, b""
+        return content
+
+    def abort(self) -> None:
+        """There is nothing to let go of."""
