@@ -36,6 +36,8 @@ def limits_of(call: Call, clock: Callable[[], float]) -> Limits:
     limits.read = inf if timeouts.read is None else timeouts.read
     limits.write = inf if timeouts.write is None else timeouts.write
     limits.public_only = not call.policy.allow_private
+    if call.streaming or call.sink is not None:
+        limits.stream_until = call.deadline
     return limits
 
 
