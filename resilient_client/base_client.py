@@ -80,7 +80,7 @@ class BaseClient:
         listeners: Iterable[Listener] = (),
         telemetry: bool = True,
         http_spans: HttpSpans = "own",
-        wire: Wire | None = None,
+        wire: str | Wire | None = None,
         backend: Backend | None = None,
     ) -> None:
         """Make a client for one downstream service; make it once and keep it.
@@ -101,13 +101,16 @@ class BaseClient:
         listeners: functions that are told of events, see `resilient_client.events`.
         telemetry: whether spans, metrics and log lines are made, once the application has set up somebody to take them.
         http_spans: "own" spans for each request on the wire, or "delegate" to OpenTelemetry's httpx instrumentation.
-        wire, backend: another way to reach servers, or to wait; for tests and for other HTTP libraries.
+        wire: "pyreqwest", "aiohttp" (`AsyncClient` only) or "httpx2": another HTTP library below the same policies,
+        with the extra of that name; see the page on wires for what each cannot do. Or an object of your own with `send`
+        and `close`, as in `resilient_client.exchange.Wire`.
+        backend: another way to wait; for tests.
 
         Raises `ConfigError` or `TypeError` for a wrong option, before anything is opened.
         """
         from resilient_client.pipeline.kernels import Kernels
         from resilient_client.settings import Settings
-        from resilient_client.wire.build import WireOptions
+        from resilient_client.wire.options import WireOptions
 
         if not isinstance(name, str) or not name:
             raise ConfigError(f"name={name!r}: a client needs a name, the one its operators know, such as 'orders'")
@@ -119,16 +122,17 @@ class BaseClient:
         self.kernels = kernels if kernels is not None else Kernels(policy)
         self._backend = backend or self._new_backend()
         self._audience = _audience(listeners, telemetry, http_spans)
-        self._given_wire = wire
+        named = wire if isinstance(wire, str) else None
+        self._given_wire = None if wire is None or isinstance(wire, str) else _checked_wire(wire)
         self._retired: list[Wire] = []
         self._closed = False
         self._settings = Settings(
             policy if policy is not None else self.kernels.policy,
             routes,
             RequestOptions(base_url, headers, auth, allow_other_origins),
-            WireOptions(transport, verify, cert, proxy, uds, http2, local_address, trust_env),
+            WireOptions(transport, verify, cert, proxy, uds, http2, local_address, trust_env, named),
         )
-        self._wire = wire or self._new_wire(self._settings)
+        self._wire = self._given_wire or self._new_wire(self._settings)
         self._plan = self._planned(self._settings, self._wire)()
         self.kernels.join(self)
         self._audience.watch(self)
@@ -189,7 +193,11 @@ class BaseClient:
                 wire = self._retired.pop()
             except IndexError:  # another thread closes the last one
                 return
-            run_sync(wire.close())
+            retire = getattr(wire, "retire", None)  # of a wire whose close() may wait
+            if retire is None:
+                run_sync(wire.close())
+            else:
+                retire()
 
     def _call(
         self, method: str, url: str, decode: type[Any] | None, options: CallOptions, *, streaming: bool = False
@@ -359,6 +367,14 @@ class BaseClient:
         base = self._plan.requests.base.url
         where = f" {base}" if base is not None else ""
         return f"<{type(self).__name__} {self.name!r}{where}{' closed' if self._closed else ''}>"
+
+
+def _checked_wire(wire: Any) -> Wire:
+    from resilient_client.wire.choices import check_name
+
+    if not callable(getattr(wire, "send", None)) or not callable(getattr(wire, "close", None)):
+        check_name(wire)
+    return cast("Wire", wire)
 
 
 def _audience(listeners: Iterable[Listener], telemetry: bool, http_spans: HttpSpans) -> Audience:

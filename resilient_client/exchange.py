@@ -109,7 +109,9 @@ class Limits:
     """How long the parts of one attempt may last: `attempt_until` as a reading of `clock`, the others in seconds.
 
     `attempt_until` is never past the call's deadline; `attempt_kind` tells which of the two it is. `public_only`:
-    connections go to public addresses only.
+    connections go to public addresses only. `stream_until`: for an answer that may be read piece by piece, the deadline
+    that alone bounds its body once that has begun, by when `attempt_until` is moved to it; None for one that is read
+    whole.
     """
 
     clock: Callable[[], float]
@@ -119,6 +121,7 @@ class Limits:
     read: float = inf
     write: float = inf
     public_only: bool = False
+    stream_until: float | None = None
 
     def connecting_until(self) -> float:
         """Return until when a connection begun now must stand."""

@@ -193,3 +193,18 @@ def checked_piece(piece: object) -> bytes | None:
     if isinstance(piece, (bytearray, memoryview)):
         return bytes(piece)
     raise TypeError(f"the pieces of a body must be bytes, not {type(piece).__name__}")
+
+
+class BytesBody:
+    """The body of an answer, when it was read already."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def read(self) -> bytes:
+        """Return everything, then nothing."""
+        content, self._content = self._content, b""
+        return content
+
+    def abort(self) -> None:
+        """There is nothing to let go of."""

@@ -45,7 +45,9 @@ def breach(problem: BaseException) -> str:
 
 
 def is_local(problem: BaseException) -> bool:
-    """Return whether `problem` is this machine's."""
+    """Return whether `problem` is this machine's. The `errno` of an SSLError is OpenSSL's own: its 1 is not EPERM."""
+    if isinstance(problem, ssl.SSLError):
+        return False
     return isinstance(problem, MemoryError) or (isinstance(problem, OSError) and problem.errno in LOCAL_ERRNOS)
 
 

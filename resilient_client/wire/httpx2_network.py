@@ -1,0 +1,140 @@
+"""Sockets for httpcore2: its own, with every wait cut to what is left of the attempt, and an eye on what was sent.
+
+httpcore2 hands a request's timeouts untouched to the network, so that one may be an object which is asked anew at each
+socket operation. What is not awaited here serves threads and tasks alike.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import httpcore2
+
+if TYPE_CHECKING:
+    from resilient_client.exchange import Limits
+
+
+class Hop:
+    """One request on its way: whether anything of it was handed over, and over what kind of connection."""
+
+    __slots__ = ("limits", "reused", "sent")
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.sent = False
+        self.reused = False
+
+
+class Within:
+    """One of httpx's timeouts, for one request: `phase` seconds, or what is left of the attempt if that is less."""
+
+    __slots__ = ("hop", "phase")
+
+    def __init__(self, hop: Hop, phase: float) -> None:
+        self.hop = hop
+        self.phase = phase
+
+    def seconds(self) -> float | None:
+        """Return for how long the next operation may wait; never 0, which would mean not to wait at all."""
+        limits = self.hop.limits
+        left = min(self.phase, limits.attempt_until - limits.clock())
+        return None if left == inf else max(left, 0.001)
+
+
+def _seconds(timeout: Any) -> Any:
+    return timeout.seconds() if isinstance(timeout, Within) else timeout
+
+
+class Watched:
+    """A stream of httpcore2's, blocking or not."""
+
+    def __init__(self, stream: Any, *, used: bool = False) -> None:
+        self.stream = stream
+        self._used = used
+        self._hop: Hop | None = None
+
+    def read(self, max_bytes: int, timeout: Any = None) -> Any:
+        """Read, no longer than the attempt may last."""
+        return self.stream.read(max_bytes, _seconds(timeout))
+
+    def write(self, buffer: bytes, timeout: Any = None) -> Any:
+        """Write, no longer than the attempt may last."""
+        hop = timeout.hop if isinstance(timeout, Within) else None
+        if hop is not None and hop is not self._hop:
+            hop.reused, self._used, self._hop = self._used, True, hop
+        if hop is not None and buffer:
+            hop.sent = True
+        return self.stream.write(buffer, _seconds(timeout))
+
+    def close(self) -> Any:
+        """Close it."""
+        return self.stream.close()
+
+    def aclose(self) -> Any:
+        """Close it."""
+        return self.stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what the stream knows."""
+        return self.stream.get_extra_info(info)
+
+
+class BlockingStream(Watched, httpcore2.NetworkStream):
+    """A stream for threads."""
+
+    def start_tls(self, ssl_context: Any, server_hostname: Any = None, timeout: Any = None) -> BlockingStream:
+        """Put TLS around it."""
+        return BlockingStream(self.stream.start_tls(ssl_context, server_hostname, _seconds(timeout)))
+
+
+class AsyncioStream(Watched, httpcore2.AsyncNetworkStream):
+    """A stream for tasks."""
+
+    async def start_tls(
+        self,
+        ssl_context: Any,
+        server_hostname: Any = None,
+        timeout: Any = None,  # noqa: ASYNC109
+    ) -> AsyncioStream:
+        """Put TLS around it."""
+        return AsyncioStream(await self.stream.start_tls(ssl_context, server_hostname, _seconds(timeout)))
+
+
+class BlockingBackend(httpcore2.SyncBackend):
+    """httpcore2's sockets for threads."""
+
+    def connect_tcp(  # type: ignore[override]
+        self, host: str, port: int, timeout: Any = None, **options: Any
+    ) -> Any:
+        """Connect to a host."""
+        return BlockingStream(super().connect_tcp(host, port, _seconds(timeout), **options))
+
+    def connect_unix_socket(  # type: ignore[override]
+        self, path: str, timeout: Any = None, **options: Any
+    ) -> Any:
+        """Connect to a unix socket."""
+        return BlockingStream(super().connect_unix_socket(path, _seconds(timeout), **options))
+
+
+class AsyncioBackend(httpcore2.AnyIOBackend):
+    """httpcore2's sockets for tasks."""
+
+    async def connect_tcp(  # type: ignore[override]
+        self,
+        host: str,
+        port: int,
+        timeout: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Connect to a host."""
+        return AsyncioStream(await super().connect_tcp(host, port, _seconds(timeout), **options))
+
+    async def connect_unix_socket(  # type: ignore[override]
+        self,
+        path: str,
+        timeout: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Connect to a unix socket."""
+        return AsyncioStream(await super().connect_unix_socket(path, _seconds(timeout), **options))

@@ -1,0 +1,358 @@
+"""A wire over pyreqwest's own interface: hyper in Rust, on a thread of its own.
+
+Every step into that thread and back costs more than all policies, so that there is one per call: it brings the head and
+a body of up to 64 KiB. Its timer, not one of ours, ends an attempt; connect and read timeouts belong to a client there,
+which is why there is one for each pair that is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from datetime import timedelta
+from functools import lru_cache, partial
+from math import inf
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from pyreqwest.client import ClientBuilder, SyncClientBuilder
+from pyreqwest.http import HeaderMap, Url
+
+from resilient_client.exchange import Answer, WireError
+from resilient_client.forking import generation
+from resilient_client.headers import Headers
+from resilient_client.result import FailureKind
+from resilient_client.wire.auth_flows import authenticated
+from resilient_client.wire.bodies import BytesBody, Pieces
+from resilient_client.wire.heads import check_head
+from resilient_client.wire.pool import KEEPALIVE, MAX_IDLE
+from resilient_client.wire.pyreqwest_errors import of_pyreqwest
+from resilient_client.wire.pyreqwest_options import ClientOptions
+
+if TYPE_CHECKING:
+    from resilient_client.exchange import Hops, Limits, RawHeaders, WireRequest
+    from resilient_client.wire.options import WireOptions
+
+AT_ONCE: Final = 64 * 1024
+"""Bytes of a body that come with its head; a body below that is whole by then."""
+
+MOST_CLIENTS: Final = 16
+"""Clients of pyreqwest that a wire keeps: one per pair of connect and read timeouts in use."""
+
+MOST_ORIGINS: Final = 1024
+
+USUAL: Final = 16
+"""Header fields that few answers have more of; below that, hyper's own bounds do."""
+
+VERSIONS: Final = {"HTTP/0.9": "HTTP/0.9", "HTTP/1.0": "HTTP/1.0", "HTTP/1.1": "HTTP/1.1", "HTTP/2.0": "HTTP/2"}
+
+url_of = lru_cache(maxsize=1024)(Url)
+
+_home = -1
+"""The process, by its generation, that pyreqwest's thread runs in; -1 before there is one."""
+
+
+def make(options: WireOptions, *, asynchronous: bool, base_url: str | None) -> PyreqwestWire:
+    """Return the wire for a client's options; raises `ConfigError` for what pyreqwest cannot do."""
+    return (AsyncioWire if asynchronous else BlockingWire)(ClientOptions.of(options, base_url))
+
+
+Key = tuple[float, float, bool]
+"""What a client of pyreqwest is made for: connect and read timeout in seconds, and whether it keeps no connection."""
+
+
+@lru_cache(maxsize=4096)
+def _duration(milliseconds: int) -> timedelta:
+    return timedelta(milliseconds=milliseconds)
+
+
+def duration(seconds: float) -> timedelta:
+    """Return `seconds` in whole milliseconds, upwards: who ends then must find that the time is up."""
+    return _duration(int(seconds * 1000) + 1)
+
+
+def head_of(response: Any) -> tuple[list[tuple[str, str]], float]:
+    """Return the header fields of a response, and how long it says that its body is; raises `WireError`."""
+    try:
+        fields: dict[str, Any] = response.headers.dict_multi_value()
+    except ValueError:
+        what = "a header field of the answer has bytes that are not ASCII, and pyreqwest does not give those away"
+        raise WireError(FailureKind.PROTOCOL, what, sent=True) from None
+    pairs = list(fields.items())
+    if list in map(type, fields.values()):
+        pairs = [(name, one) for name, value in pairs for one in ([value] if isinstance(value, str) else value)]
+    if response.status == 101 or "transfer-encoding" in fields or len(pairs) > USUAL:
+        check_head(response.status, pairs, fields.get)
+    length = fields.get("content-length")
+    return pairs, int(length) if isinstance(length, str) and length.isdecimal() else inf
+
+
+class PyreqwestWire(ABC):
+    """What is the same for threads and tasks; the two below differ in how they step into the other thread."""
+
+    name = "pyreqwest"
+    asynchronous: ClassVar[bool]
+
+    def __init__(self, options: ClientOptions) -> None:
+        self._options = options
+        self._clients: dict[Key, Any] = {}
+        self._kept_until: dict[str, float] = {}
+        self._coded: tuple[RawHeaders, Any] = ([], HeaderMap())
+
+    async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:
+        """Send `request`, through its auth flow when it has one; raises `WireError`."""
+        if request.auth is None:
+            return await self._exchange(request, limits, fresh=fresh)
+        exchange = partial(self._exchange, limits=limits, fresh=fresh)
+        return await authenticated(exchange, request, hops, asynchronous=self.asynchronous)
+
+    async def _exchange(self, request: WireRequest, limits: Limits, *, fresh: bool) -> Answer:
+        asked = self._built(request, limits, fresh=fresh)
+        origin = request.url.origin
+        kept_until = self._kept_until.get(origin)
+        try:
+            response = await self.enter(asked, limits)
+        except Exception as problem:  # noqa: BLE001 - classified
+            reused = not fresh and kept_until is not None and kept_until >= limits.clock()
+            raise of_pyreqwest(problem, limits, reused=reused) from problem.__cause__  # it says the whole URL itself
+        try:
+            pairs, length = head_of(response)
+            if length < AT_ONCE and limits.stream_until is None:
+                content = bytes(await self.rest(response.body_reader))
+                self.kept(origin, limits)
+                return Answer(response.status, Headers(pairs), BytesBody(content), False, VERSIONS[response.version])
+        except BaseException:
+            self.let_go(asked)
+            raise
+        body = ReqwestBody(self, asked, response.body_reader, limits, origin)
+        return Answer(response.status, Headers(pairs), body, False, VERSIONS[response.version])
+
+    # A request for pyreqwest.
+
+    def _built(self, request: WireRequest, limits: Limits, *, fresh: bool) -> Any:
+        """Return the request, ready to be sent; raises `WireError` for one that pyreqwest does not take."""
+        left = limits.attempt_until - limits.clock()
+        if left <= 0:
+            raise WireError(limits.attempt_kind, "the time was up before the request was sent", sent=False)
+        content = request.body.content
+        try:
+            client = self._client(limits, left, content, fresh=fresh)
+            builder = client.request(request.method, url_of(request.url.text)).headers(self._fields(request.headers))
+            if limits.stream_until is not None:
+                builder = builder.streamed_read_buffer_limit(1)
+                left = limits.stream_until - limits.clock()
+            if left < inf:
+                builder = builder.timeout(duration(left))
+            if content is None:
+                builder = builder.body_stream(self.pieces(request.body))
+            elif content:
+                builder = builder.body_bytes(content)
+            return builder.build_streamed()
+        except (ValueError, TypeError) as problem:
+            raise WireError(FailureKind.LOCAL, f"pyreqwest cannot send this request: {problem}", sent=False) from None
+
+    def _fields(self, raw: RawHeaders) -> Any:
+        """Return header fields as pyreqwest takes them; the calls of a client share a list of them as often as not."""
+        before, coded = self._coded
+        if before is not raw:
+            coded = HeaderMap([(name.decode("ascii"), value.decode("latin-1")) for name, value in raw])
+            self._coded = raw, coded
+        return coded
+
+    def _client(self, limits: Limits, left: float, content: bytes | None, *, fresh: bool) -> Any:
+        """Return which client takes a request that has `left` seconds.
+
+        Its read timeout runs from the start of a request to its head. So there is none for a request that takes time
+        to send, and none for one that has no more time than that.
+        """
+        if _home != generation():
+            _claim_the_thread()
+        read = limits.read
+        client = self._clients.get((limits.connect, read, fresh))
+        if content is None or len(content) > AT_ONCE:
+            read = inf
+        elif limits.stream_until is not None and not self.asynchronous and left < 0.95 * read:
+            read = _step_above(left)
+        elif client is not None:
+            return client
+        elif left <= read:
+            read = inf
+        key = (limits.connect, read, fresh)
+        return self._clients.get(key) or self._new_client(key)
+
+    def _new_client(self, key: Key) -> Any:
+        connect, read, fresh = key
+        while len(self._clients) >= MOST_CLIENTS:
+            with suppress(StopIteration, KeyError):  # another thread takes one out at the same time
+                del self._clients[next(iter(self._clients))]
+        builder = self._options.configure(self.new_builder()).pool_idle_timeout(duration(KEEPALIVE))
+        builder = builder.pool_max_idle_per_host(0 if fresh else MAX_IDLE)
+        if connect < inf:
+            builder = builder.connect_timeout(duration(connect))
+        if read < inf:
+            builder = builder.read_timeout(duration(read))
+        client = self._clients[key] = builder.build()
+        return client
+
+    def kept(self, origin: str, limits: Limits) -> None:
+        """Note that a connection to `origin` went back to the pool, for which pyreqwest has no word."""
+        if len(self._kept_until) >= MOST_ORIGINS:
+            self._kept_until = {}
+        self._kept_until[origin] = limits.clock() + KEEPALIVE
+
+    async def close(self) -> None:
+        """Let go of the clients: idle connections are closed, those in use when their answer was read."""
+        self._clients = {}
+
+    # How the other thread is asked: once for threads, once for tasks.
+
+    @abstractmethod
+    def new_builder(self) -> Any:
+        """Return what builds a client."""
+
+    @abstractmethod
+    async def enter(self, asked: Any, limits: Limits) -> Any:
+        """Send a request and return its response with the beginning of the body."""
+
+    @abstractmethod
+    async def chunk(self, reader: Any, limits: Limits) -> Any:
+        """Return the next piece of a body, None at its end."""
+
+    @abstractmethod
+    async def rest(self, reader: Any) -> Any:
+        """Return the whole of a body that is here already."""
+
+    @abstractmethod
+    def let_go(self, asked: Any) -> None:
+        """Close a response that was not read to its end, without waiting."""
+
+    @abstractmethod
+    def pieces(self, body: Any) -> Any:
+        """Return a request's body as something to iterate over."""
+
+
+def _claim_the_thread() -> None:
+    """Take pyreqwest's thread for this process; raises `WireError` in one that was forked from its owner."""
+    global _home  # noqa: PLW0603 - there is one such thread per process
+    if _home not in {-1, generation()}:
+        why = "pyreqwest's thread stayed in the process that this one was forked from"
+        raise WireError(FailureKind.LOCAL, f"{why}; use the default wire here, or begin with spawn", sent=False)
+    _home = generation()
+
+
+def _step_above(seconds: float) -> float:
+    """Return the next of a few steps, an eighth apart, so that about the same time does not make one more client."""
+    step = 2.0**-10
+    while step < seconds:
+        step *= 1.125
+    return step
+
+
+class ReqwestBody:
+    """The body of an answer; the other thread reads ahead by a piece."""
+
+    __slots__ = ("_asked", "_limits", "_origin", "_reader", "_wire")
+
+    def __init__(self, wire: PyreqwestWire, asked: Any, reader: Any, limits: Limits, origin: str) -> None:
+        self._wire = wire
+        self._asked: Any = asked
+        self._reader = reader
+        self._limits = limits
+        self._origin = origin
+
+    async def read(self) -> bytes:
+        """Return the next bytes, empty at the end; raises `WireError`."""
+        if self._asked is None:
+            return b""
+        try:
+            piece = await self._wire.chunk(self._reader, self._limits)
+        except Exception as problem:  # noqa: BLE001 - classified
+            self.abort()
+            raise of_pyreqwest(problem, self._limits, in_body=True) from None
+        except BaseException:
+            self.abort()
+            raise
+        if piece is None:
+            self._asked = None
+            self._wire.kept(self._origin, self._limits)
+            return b""
+        return bytes(piece)
+
+    def abort(self) -> None:
+        """Let go of the rest."""
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            self._wire.let_go(asked)
+
+
+class BlockingWire(PyreqwestWire):
+    """A wire for threads: they wait in Rust, without the lock of the interpreter."""
+
+    asynchronous = False
+
+    def new_builder(self) -> Any:
+        """Return what builds a blocking client."""
+        return SyncClientBuilder()
+
+    async def enter(self, asked: Any, limits: Limits) -> Any:  # noqa: ARG002 - pyreqwest's timers end it
+        """Block until the answer has begun."""
+        return asked.__enter__()
+
+    async def chunk(self, reader: Any, limits: Limits) -> Any:  # noqa: ARG002 - as above
+        """Block until a piece has come."""
+        return reader.read_chunk()
+
+    async def rest(self, reader: Any) -> Any:
+        """Take what is here."""
+        return reader.bytes()
+
+    def let_go(self, asked: Any) -> None:
+        """Close the response."""
+        with suppress(Exception):
+            asked.__exit__(None, None, None)
+
+    def pieces(self, body: Any) -> Any:
+        """Return a generator."""
+        return iter(Pieces(body))
+
+
+class AsyncioWire(PyreqwestWire):
+    """A wire for tasks. Only the beginning of a stream needs a timer of ours: its body may take longer."""
+
+    asynchronous = True
+
+    def new_builder(self) -> Any:
+        """Return what builds an asynchronous client."""
+        return ClientBuilder()
+
+    async def enter(self, asked: Any, limits: Limits) -> Any:
+        """Await the beginning of the answer."""
+        if limits.stream_until is None:
+            return await asked.__aenter__()
+        async with asyncio.timeout(_left_of_attempt(limits)):
+            return await asked.__aenter__()
+
+    async def chunk(self, reader: Any, limits: Limits) -> Any:
+        """Await a piece."""
+        if limits.stream_until is None or limits.attempt_until >= limits.stream_until:
+            return await reader.read_chunk()
+        async with asyncio.timeout(_left_of_attempt(limits)):
+            return await reader.read_chunk()
+
+    async def rest(self, reader: Any) -> Any:
+        """Take what is here."""
+        return await reader.bytes()
+
+    def let_go(self, asked: Any) -> None:
+        """Close the response: it is told so in the first step of what would else be awaited."""
+        closing = asked.__aexit__(None, None, None)
+        with suppress(Exception):
+            closing.send(None)
+
+    def pieces(self, body: Any) -> Any:
+        """Return an asynchronous generator."""
+        return aiter(Pieces(body))
+
+
+def _left_of_attempt(limits: Limits) -> float | None:
+    return None if limits.attempt_until == inf else max(0.0, limits.attempt_until - limits.clock())
