@@ -57,8 +57,9 @@ def _exchanging(problem: BaseException, hop: Hop, *, in_body: bool) -> WireError
     if isinstance(problem, TimeoutError):
         return WireError(hop.limits.expired(FailureKind.READ_TIMEOUT), "the server was silent", sent=True)
     kind = _kind(problem, " ".join(said(one) for one in chain), in_body=in_body)
-    heard = isinstance(problem, (aiohttp.ClientPayloadError, aiohttp.ClientResponseError))
-    return WireError(kind, breach(problem) if heard else said(problem), sent=True)
+    if isinstance(problem, aiohttp.ClientResponseError):  # the text of all of it has the URL in it
+        return WireError(kind, f"the answer is not valid HTTP/1.1: {breach(Exception(problem.message))}", sent=True)
+    return WireError(kind, breach(problem), sent=True)
 
 
 def _kind(problem: BaseException, text: str, *, in_body: bool) -> FailureKind:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, Final, cast
 
 import httpx
@@ -145,15 +145,24 @@ class FromHere:
 
 
 class Pieces:
-    """A body as other HTTP libraries take it: something to iterate over, either way."""
+    """A body as other HTTP libraries take it: something to iterate over, either way.
 
-    def __init__(self, body: Body) -> None:
+    With the request's `headers`, it is no longer and no shorter than they say: a library may rely on that.
+    """
+
+    def __init__(self, body: Body, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         self.body = body
+        lengths = [int(value) for name, value in headers if name.lower() == b"content-length"]
+        self._length = lengths[0] if lengths else None
 
     def __iter__(self) -> Iterator[bytes]:
         pieces = iter(cast("Iterable[bytes]", self.body.chunks()))  # a blocking client takes no asynchronous body
+        size = 0
         while (piece := _next(pieces)) is not None:
+            size += len(piece)
+            self._check(size)
             yield piece
+        self._check(size, ended=True)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pieces = self.body.chunks()
@@ -161,9 +170,18 @@ class Pieces:
             for piece in self:
                 yield piece
             return
-        later = aiter(pieces)
+        later, size = aiter(pieces), 0
         while (later_piece := await _anext(later)) is not None:
+            size += len(later_piece)
+            self._check(size)
             yield later_piece
+        self._check(size, ended=True)
+
+    def _check(self, size: int, *, ended: bool = False) -> None:
+        wanted = self._length
+        if wanted is not None and (size > wanted or (ended and size < wanted)):
+            how = "longer" if size > wanted else "shorter"
+            raise BodyFailed(f"the request body is {how} than its Content-Length, {wanted} bytes")
 
 
 class RequestStream(Pieces, httpx.SyncByteStream, httpx.AsyncByteStream):

@@ -124,8 +124,8 @@ class AsyncioBackend(httpcore2.AnyIOBackend):
         self,
         host: str,
         port: int,
-        timeout: Any = None,
-        **options: Any,  # noqa: ASYNC109
+        timeout: Any = None,  # noqa: ASYNC109
+        **options: Any,
     ) -> Any:
         """Connect to a host."""
         return AsyncioStream(await super().connect_tcp(host, port, _seconds(timeout), **options))
@@ -133,8 +133,8 @@ class AsyncioBackend(httpcore2.AnyIOBackend):
     async def connect_unix_socket(  # type: ignore[override]
         self,
         path: str,
-        timeout: Any = None,
-        **options: Any,  # noqa: ASYNC109
+        timeout: Any = None,  # noqa: ASYNC109
+        **options: Any,
     ) -> Any:
         """Connect to a unix socket."""
         return AsyncioStream(await super().connect_unix_socket(path, _seconds(timeout), **options))

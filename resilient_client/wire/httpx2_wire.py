@@ -163,7 +163,7 @@ def _request(request: WireRequest, hop: Hop) -> httpx2.Request:
         request.method,
         request.url.text,
         headers=request.headers,
-        stream=RequestStream2(request.body),
+        stream=RequestStream2(request.body, request.headers),
         extensions={"timeout": timeouts, "target": request.url.target.encode("ascii")},
     )
 

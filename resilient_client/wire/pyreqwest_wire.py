@@ -81,7 +81,7 @@ def head_of(response: Any) -> tuple[list[tuple[str, str]], float]:
     pairs = list(fields.items())
     if list in map(type, fields.values()):
         pairs = [(name, one) for name, value in pairs for one in ([value] if isinstance(value, str) else value)]
-    if response.status == 101 or "transfer-encoding" in fields or len(pairs) > USUAL:
+    if response.status < 102 or "transfer-encoding" in fields or len(pairs) > USUAL:
         check_head(response.status, pairs, fields.get)
     length = fields.get("content-length")
     return pairs, int(length) if isinstance(length, str) and length.isdecimal() else inf
@@ -144,7 +144,7 @@ class PyreqwestWire(ABC):
             if left < inf:
                 builder = builder.timeout(duration(left))
             if content is None:
-                builder = builder.body_stream(self.pieces(request.body))
+                builder = builder.body_stream(self.pieces(Pieces(request.body, request.headers)))
             elif content:
                 builder = builder.body_bytes(content)
             return builder.build_streamed()
@@ -227,8 +227,8 @@ class PyreqwestWire(ABC):
         """Close a response that was not read to its end, without waiting."""
 
     @abstractmethod
-    def pieces(self, body: Any) -> Any:
-        """Return a request's body as something to iterate over."""
+    def pieces(self, pieces: Pieces) -> Any:
+        """Return what iterates over a request's body."""
 
 
 def _claim_the_thread() -> None:
@@ -311,9 +311,9 @@ class BlockingWire(PyreqwestWire):
         with suppress(Exception):
             asked.__exit__(None, None, None)
 
-    def pieces(self, body: Any) -> Any:
+    def pieces(self, pieces: Pieces) -> Any:
         """Return a generator."""
-        return iter(Pieces(body))
+        return iter(pieces)
 
 
 class AsyncioWire(PyreqwestWire):
@@ -349,9 +349,9 @@ class AsyncioWire(PyreqwestWire):
         with suppress(Exception):
             closing.send(None)
 
-    def pieces(self, body: Any) -> Any:
+    def pieces(self, pieces: Pieces) -> Any:
         """Return an asynchronous generator."""
-        return aiter(Pieces(body))
+        return aiter(pieces)
 
 
 def _left_of_attempt(limits: Limits) -> float | None:

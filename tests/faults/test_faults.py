@@ -3,12 +3,12 @@
 import pytest
 from faults.child import met
 from faults.matrix import rows
-from faults.ways import IN_MEMORY, WIRES
+from faults.ways import IN_MEMORY, OTHER_WIRES, WIRES
 
 MET = [
     pytest.param(fault, way, id=f"{fault.name}-{way.name}".replace(", ", "-").replace(" ", "-"))
     for fault in rows()
-    for way in WIRES + IN_MEMORY
+    for way in WIRES + OTHER_WIRES + IN_MEMORY
     if way.meets(fault)
 ]
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import other_wires
 import worlds
 from faults.fault import Fault
 
@@ -43,6 +44,13 @@ class Way:
 WIRES = (
     Way("blocking", worlds.WireBlocking),
     Way("asyncio", worlds.WireAsync, http2=True),
+)
+OTHER_WIRES = (
+    Way("httpx2", other_wires.OnHttpx2),
+    Way("httpx2, asyncio", other_wires.OnHttpx2Async),
+    Way("aiohttp", other_wires.OnAiohttp),
+    Way("pyreqwest", other_wires.OnPyreqwest),
+    Way("pyreqwest, asyncio", other_wires.OnPyreqwestAsync),
 )
 IN_MEMORY = (
     Way("blocking, in memory", worlds.InMemoryBlocking),
