@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import worlds
+from pyreqwest.client import SyncClientBuilder
 
 from resilient_client import AsyncClient, Client
+
+
+SyncClientBuilder().build()  # starts the one thread of pyreqwest, which lasts as long as the process
 
 
 class OnHttpx2(worlds.WireBlocking):

@@ -157,12 +157,14 @@ class Pieces:
 
     def __iter__(self) -> Iterator[bytes]:
         pieces = iter(cast("Iterable[bytes]", self.body.chunks()))  # a blocking client takes no asynchronous body
-        size = 0
-        while (piece := _next(pieces)) is not None:
+        size, piece = 0, _next(pieces)
+        while piece is not None:
             size += len(piece)
-            self._check(size)
+            following = _next(pieces) if size == self._length else None
+            self._check(size, following)
             yield piece
-        self._check(size, ended=True)
+            piece = following if size == self._length else _next(pieces)
+        self._check(size, None, ended=True)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pieces = self.body.chunks()
@@ -170,17 +172,21 @@ class Pieces:
             for piece in self:
                 yield piece
             return
-        later, size = aiter(pieces), 0
-        while (later_piece := await _anext(later)) is not None:
+        later = aiter(pieces)
+        size, later_piece = 0, await _anext(later)
+        while later_piece is not None:
             size += len(later_piece)
-            self._check(size)
+            following = await _anext(later) if size == self._length else None
+            self._check(size, following)
             yield later_piece
-        self._check(size, ended=True)
+            later_piece = following if size == self._length else await _anext(later)
+        self._check(size, None, ended=True)
 
-    def _check(self, size: int, *, ended: bool = False) -> None:
+    def _check(self, size: int, following: bytes | None, *, ended: bool = False) -> None:
+        """Raise `BodyFailed` when the length was wrong; a library that has as much as was said asks for no more."""
         wanted = self._length
-        if wanted is not None and (size > wanted or (ended and size < wanted)):
-            how = "longer" if size > wanted else "shorter"
+        if wanted is not None and (size > wanted or following or (ended and size < wanted)):
+            how = "longer" if size > wanted or following else "shorter"
             raise BodyFailed(f"the request body is {how} than its Content-Length, {wanted} bytes")
 
 

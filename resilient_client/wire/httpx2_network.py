@@ -51,6 +51,7 @@ class Watched:
 
     def __init__(self, stream: Any, *, used: bool = False) -> None:
         self.stream = stream
+        self.spoilt = False
         self._used = used
         self._hop: Hop | None = None
 
@@ -76,8 +77,23 @@ class Watched:
         return self.stream.aclose()
 
     def get_extra_info(self, info: str) -> Any:
-        """Return what the stream knows."""
-        return self.stream.get_extra_info(info)
+        """Return what the stream knows; the pool uses no connection again that has something to read."""
+        return (self.spoilt and info == "is_readable") or self.stream.get_extra_info(info)
+
+
+def spoil_unless_clean(response: Any) -> None:
+    """Have the connection of an answer that was read to its end not used again if there was something behind it.
+
+    httpcore2 would take that for the next answer. It has no word for it, and so it is looked up where it keeps it; when
+    it is not there, no connection is clean.
+    """
+    try:
+        behind = response.stream._httpcore_stream._stream._connection._h11_state.trailing_data[0]  # noqa: SLF001
+    except AttributeError:
+        behind = b"?"
+    stream = response.extensions.get("network_stream")
+    if behind and isinstance(stream, Watched):
+        stream.spoilt = True
 
 
 class BlockingStream(Watched, httpcore2.NetworkStream):

@@ -18,7 +18,7 @@ from resilient_client.result import FailureKind
 from resilient_client.wire.bodies import Pieces
 from resilient_client.wire.choices import refuse
 from resilient_client.wire.heads import check_head
-from resilient_client.wire.httpx2_network import AsyncioBackend, BlockingBackend, Hop, Within
+from resilient_client.wire.httpx2_network import AsyncioBackend, BlockingBackend, Hop, Within, spoil_unless_clean
 from resilient_client.wire.httpx_wire import AsyncioHttpxWire, BlockingHttpxWire, HttpxWire
 from resilient_client.wire.pool import KEEPALIVE, MAX_IDLE
 from resilient_client.wire.sockets.pieces import AsyncPieces
@@ -101,10 +101,13 @@ class Httpx2Wire(HttpxWire):
         opened = self._transport_of(fresh=fresh)
         hop = Hop(limits)
         opened.users.enter()
+        response: Any = None
         try:
             response = await self.handled(opened.transport, _request(request, hop))
             check_head(response.status_code, response.headers.raw, response.headers.get)
         except BaseException as problem:
+            if response is not None:
+                self.let_go(response)
             opened.users.leave()
             error = classified(problem, limits)
             if isinstance(error, WireError):
@@ -117,6 +120,11 @@ class Httpx2Wire(HttpxWire):
         answer.reused = hop.reused
         answer.body = Counted(answer.body, opened.users)
         return answer
+
+    async def over(self, response: Any) -> None:
+        """Give the connection back, unless there was something behind the answer."""
+        spoil_unless_clean(response)
+        await super().over(response)  # type: ignore[safe-super]
 
     def _transport_of(self, *, fresh: bool) -> Opened:
         mine = self._opened.setdefault(self.home(), {})

@@ -114,6 +114,8 @@ class PyreqwestWire(ABC):
             response = await self.enter(asked, limits)
         except Exception as problem:  # noqa: BLE001 - classified
             reused = not fresh and kept_until is not None and kept_until >= limits.clock()
+            if reused:
+                self._kept_until.pop(origin, None)  # one that is found dead says nothing of a second
             raise of_pyreqwest(problem, limits, reused=reused) from problem.__cause__  # it says the whole URL itself
         try:
             pairs, length = head_of(response)
