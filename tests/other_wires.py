@@ -13,7 +13,6 @@ from pyreqwest.client import SyncClientBuilder
 
 from resilient_client import AsyncClient, Client
 
-
 SyncClientBuilder().build()  # starts the one thread of pyreqwest, which lasts as long as the process
 
 

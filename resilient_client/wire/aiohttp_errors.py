@@ -57,7 +57,8 @@ def _exchanging(problem: BaseException, hop: Hop, *, in_body: bool) -> WireError
         return WireError(hop.limits.expired(FailureKind.READ_TIMEOUT), "the server was silent", sent=True)
     kind = _kind(problem, " ".join(said(one) for one in chain), in_body=in_body)
     if isinstance(problem, aiohttp.ClientResponseError):  # the text of all of it has the URL in it
-        return WireError(kind, f"the answer is not valid HTTP/1.1: {breach(Exception(problem.message))}", sent=True)
+        what = breach(Exception(" ".join(problem.message.split())))
+        return WireError(kind, f"the answer is not valid HTTP/1.1: {what}", sent=True)
     return WireError(kind, breach(problem), sent=True)
 
 

@@ -131,7 +131,8 @@ def _of_cause(cause: BaseException, problem: Exception, *, connecting: bool, in_
         return of_handshake(cause, "the server")
     if is_tls_alert(cause):
         return WireError(FailureKind.TLS, f"the server ended TLS ({said(cause)})", sent=True)
-    return WireError(FailureKind.LOCAL, said(problem), sent=in_body) if is_local(cause) else None
+    threadless = isinstance(cause, RuntimeError) and "new thread" in str(cause)
+    return WireError(FailureKind.LOCAL, said(problem), sent=in_body) if threadless or is_local(cause) else None
 
 
 def chain_of(problem: BaseException | None) -> Iterator[BaseException]:

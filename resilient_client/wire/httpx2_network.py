@@ -6,13 +6,17 @@ socket operation. What is not awaited here serves threads and tasks alike.
 
 from __future__ import annotations
 
+import asyncio
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import httpcore2
 
 if TYPE_CHECKING:
     from resilient_client.exchange import Limits
+
+
+CLOSING: Final[set[asyncio.Future[None]]] = set()
 
 
 class Hop:
@@ -114,7 +118,13 @@ class AsyncioStream(Watched, httpcore2.AsyncNetworkStream):
         timeout: Any = None,  # noqa: ASYNC109
     ) -> AsyncioStream:
         """Put TLS around it."""
-        return AsyncioStream(await self.stream.start_tls(ssl_context, server_hostname, _seconds(timeout)))
+        try:
+            return AsyncioStream(await self.stream.start_tls(ssl_context, server_hostname, _seconds(timeout)))
+        except BaseException:
+            closing = asyncio.ensure_future(self.stream.aclose())  # nobody else would, when a task is cancelled here
+            CLOSING.add(closing)
+            closing.add_done_callback(CLOSING.discard)
+            raise
 
 
 class BlockingBackend(httpcore2.SyncBackend):

@@ -31,7 +31,8 @@ TOO_LATE: Final = ("timed out", "deadline has elapsed")
 
 TLS: Final = re.compile(r"certificate|alert|corrupt message|peer is incompatible|peer misbehaved", re.IGNORECASE)
 
-LASTING: Final = "proxy authorization required"
+LASTING: Final = ("proxy authorization required", "does not support user/pass authentication")
+"""What a proxy says once and for all."""
 
 
 def causes_of(problem: Exception) -> list[str]:
@@ -50,7 +51,7 @@ def of_pyreqwest(problem: Exception, limits: Limits, *, in_body: bool = False, r
     in_body = in_body or any(start in text for start in IN_BODY)
     if CONNECTING in causes:
         said = text.removeprefix(f"{CONNECTING}: ")
-        return WireError(_connecting(text, limits), said, sent=False, lasting=LASTING in text)
+        return WireError(_connecting(text, limits), said, sent=False, lasting=any(no in text for no in LASTING))
     if any(word in text for word in TOO_LATE) or isinstance(problem, TimeoutError):
         late = "the server was silent, or took nothing"
         return WireError(limits.expired(FailureKind.READ_TIMEOUT), late, sent=True)
