@@ -263,7 +263,7 @@ class AsyncioHttpx2Wire(Httpx2Wire, AsyncioHttpxWire):
             await asyncio.wait(self._closing)
 
     async def handled(self, transport: Any, request: httpx2.Request) -> Any:
-        """Await the beginning of the answer; sockets keep the time, but not for a piece of the body that is not there."""
+        """Await the beginning of the answer; sockets keep the time, though not for a piece of a request."""
         limits = request.extensions["timeout"]["read"].hop.limits
         left = limits.attempt_until - limits.clock()
         try:
