@@ -46,6 +46,7 @@ AIOHTTP: Final = by_row(
             "bytes-inside-the-body-that-are-no-tls",
         ),
         "there is no write timeout; the attempt's limit ends it": ("the-server-takes-nothing-write",),
+        "whether the alert is read or the reset comes first is chance": (LATE_ALERT,),
         "it refuses no number of interim answers; the attempt's limit ends them": ("a-thousand-103-before-the-answer",),
         "it refuses an answer that says its length twice": ("two-content-length-that-agree",),
         "it refuses an answer with something behind it as a whole; nothing of that reaches the next caller": (
@@ -62,7 +63,7 @@ AIOHTTP: Final = by_row(
 )
 
 AIOHTTP_INSTEAD: Final = instead(
-    (*MAYBE_SENT, (*SENT_ANYWAY, LATE_ALERT)),
+    (*MAYBE_SENT, SENT_ANYWAY),
     (
         "A chunk that is none, in what came with the head, is an error of the head: its status is lost.",
         {"status": None},
@@ -162,6 +163,10 @@ _PYREQWEST: Final = {
     "it does not give away fields with such bytes: the answer is refused": ("bytes-beyond-ascii-in-a-header-field",),
     "its thread stays in the parent: the child's call fails at once, as local": (
         "the-process-forks-in-the-middle-of-a-call-the-child-calls-as-well",
+    ),
+    "whether its thread has heard of it by the time of the next request is chance": (
+        "the-server-closed-an-idle-connection",
+        "the-server-was-restarted-in-the-meantime",
     ),
     "its thread goes on while the event loop is blocked: the answer is in time": (
         "the-event-loop-is-blocked-for-longer-than-attempt",
