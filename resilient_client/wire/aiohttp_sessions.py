@@ -57,7 +57,7 @@ class Again(ConnectionResetError):
     """aiohttp would send a request once more by itself, after a connection that ended."""
 
 
-class Noting:
+class Noting(aiohttp.BaseConnector):
     """A connector that tells the request which connection it got."""
 
     used: WeakSet[Any]
@@ -71,7 +71,7 @@ class Noting:
         if hop.limits.public_only:
             _judge(hop, req)
         while True:
-            connection = await super().connect(req, traces, timeout)  # type: ignore[misc]
+            connection = await super().connect(req, traces, timeout)
             hop.reused = connection.protocol in self.used
             if not hop.reused or _quiet(connection.transport):
                 break

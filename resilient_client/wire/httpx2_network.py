@@ -127,40 +127,51 @@ class AsyncioStream(Watched, httpcore2.AsyncNetworkStream):
             raise
 
 
-class BlockingBackend(httpcore2.SyncBackend):
+class BlockingBackend(httpcore2.NetworkBackend):
     """httpcore2's sockets for threads."""
 
-    def connect_tcp(  # type: ignore[override]
-        self, host: str, port: int, timeout: Any = None, **options: Any
-    ) -> Any:
+    def __init__(self) -> None:
+        self._backend = httpcore2.SyncBackend()
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: Any = None, local_address: str | None = None, socket_options: Any = None
+    ) -> BlockingStream:
         """Connect to a host."""
-        return BlockingStream(super().connect_tcp(host, port, _seconds(timeout), **options))
+        seconds = _seconds(timeout)
+        return BlockingStream(self._backend.connect_tcp(host, port, seconds, local_address, socket_options))
 
-    def connect_unix_socket(  # type: ignore[override]
-        self, path: str, timeout: Any = None, **options: Any
-    ) -> Any:
+    def connect_unix_socket(self, path: str, timeout: Any = None, socket_options: Any = None) -> BlockingStream:
         """Connect to a unix socket."""
-        return BlockingStream(super().connect_unix_socket(path, _seconds(timeout), **options))
+        return BlockingStream(self._backend.connect_unix_socket(path, _seconds(timeout), socket_options))
 
 
-class AsyncioBackend(httpcore2.AnyIOBackend):
+class AsyncioBackend(httpcore2.AsyncNetworkBackend):
     """httpcore2's sockets for tasks."""
 
-    async def connect_tcp(  # type: ignore[override]
+    def __init__(self) -> None:
+        self._backend: Any = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
         self,
         host: str,
         port: int,
-        timeout: Any = None,  # noqa: ASYNC109
-        **options: Any,
-    ) -> Any:
+        timeout: Any = None,  # noqa: ASYNC109 - as the interface has it
+        local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> AsyncioStream:
         """Connect to a host."""
-        return AsyncioStream(await super().connect_tcp(host, port, _seconds(timeout), **options))
+        seconds = _seconds(timeout)
+        return AsyncioStream(await self._backend.connect_tcp(host, port, seconds, local_address, socket_options))
 
-    async def connect_unix_socket(  # type: ignore[override]
+    async def connect_unix_socket(
         self,
         path: str,
-        timeout: Any = None,  # noqa: ASYNC109
-        **options: Any,
-    ) -> Any:
+        timeout: Any = None,  # noqa: ASYNC109 - as the interface has it
+        socket_options: Any = None,
+    ) -> AsyncioStream:
         """Connect to a unix socket."""
-        return AsyncioStream(await super().connect_unix_socket(path, _seconds(timeout), **options))
+        return AsyncioStream(await self._backend.connect_unix_socket(path, _seconds(timeout), socket_options))
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        await self._backend.sleep(seconds)
