@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -12,7 +11,7 @@ from resilient_client.exchange import WireError
 from resilient_client.pipeline.retry import TRANSIENT_STATUSES
 from resilient_client.result import FailureKind
 from resilient_client.wire.bodies import BodyFailed
-from resilient_client.wire.classify import breach, is_tls_alert, of_connecting, of_handshake, said
+from resilient_client.wire.classify import breach, chain_of, is_tls_alert, of_connecting, of_handshake, said
 
 if TYPE_CHECKING:
     from resilient_client.wire.aiohttp_sessions import Hop
@@ -37,7 +36,7 @@ def _connecting(problem: BaseException, hop: Hop, where: str) -> WireError:
     if isinstance(problem, aiohttp.ClientHttpProxyError):
         lasting = problem.status not in TRANSIENT_STATUSES
         return WireError(FailureKind.CONNECT, f"the proxy answered {problem.status}", sent=False, lasting=lasting)
-    innermost = [one for one in _chain(problem) if not isinstance(one, aiohttp.ClientError)]
+    innermost = [one for one in chain_of(problem) if not isinstance(one, aiohttp.ClientError)]
     for one in innermost:
         if isinstance(one, ssl.SSLError):
             return of_handshake(one, where)
@@ -48,7 +47,7 @@ def _connecting(problem: BaseException, hop: Hop, where: str) -> WireError:
 
 
 def _exchanging(problem: BaseException, hop: Hop, *, in_body: bool) -> WireError:
-    chain = list(_chain(problem))
+    chain = list(chain_of(problem))
     for one in chain:
         if isinstance(one, BodyFailed):
             return WireError(FailureKind.LOCAL, str(one), sent=True)
@@ -57,8 +56,10 @@ def _exchanging(problem: BaseException, hop: Hop, *, in_body: bool) -> WireError
     if isinstance(problem, TimeoutError):
         return WireError(hop.limits.expired(FailureKind.READ_TIMEOUT), "the server was silent", sent=True)
     kind = _kind(problem, " ".join(said(one) for one in chain), in_body=in_body)
-    heard = isinstance(problem, (aiohttp.ClientPayloadError, aiohttp.ClientResponseError))
-    return WireError(kind, breach(problem) if heard else said(problem), sent=True)
+    if isinstance(problem, aiohttp.ClientResponseError):  # the text of all of it has the URL in it
+        what = breach(Exception(" ".join(problem.message.split())))
+        return WireError(kind, f"the answer is not valid HTTP/1.1: {what}", sent=True)
+    return WireError(kind, breach(problem), sent=True)
 
 
 def _kind(problem: BaseException, text: str, *, in_body: bool) -> FailureKind:
@@ -71,11 +72,3 @@ def _kind(problem: BaseException, text: str, *, in_body: bool) -> FailureKind:
     if isinstance(problem, (aiohttp.ClientConnectionError, OSError)):
         return FailureKind.TRUNCATED if in_body else FailureKind.RESET
     return FailureKind.UNEXPECTED
-
-
-def _chain(problem: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while problem is not None and id(problem) not in seen:
-        seen.add(id(problem))
-        yield problem
-        problem = problem.__cause__ or problem.__context__

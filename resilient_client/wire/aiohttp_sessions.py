@@ -18,6 +18,7 @@ from resilient_client.forking import on_fork
 from resilient_client.wire import guard
 from resilient_client.wire.heads import MAX_FIELDS, MAX_HEAD
 from resilient_client.wire.pool import KEEPALIVE
+from resilient_client.wire.sockets import readable
 from resilient_client.wire.sockets.nonblocking import AsyncioNetwork
 from resilient_client.wire.users import Users
 
@@ -52,11 +53,11 @@ class Hop:
 HOP: Final[ContextVar[Hop]] = ContextVar("HOP")
 
 
-class Again(Exception):
-    """aiohttp would send a request once more by itself."""
+class Again(ConnectionResetError):
+    """aiohttp would send a request once more by itself, after a connection that ended."""
 
 
-class Noting:
+class Noting(aiohttp.BaseConnector):
     """A connector that tells the request which connection it got."""
 
     used: WeakSet[Any]
@@ -69,11 +70,21 @@ class Noting:
         hop.begun = True
         if hop.limits.public_only:
             _judge(hop, req)
-        connection = await super().connect(req, traces, timeout)  # type: ignore[misc]
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            hop.reused = connection.protocol in self.used
+            if not hop.reused or _quiet(connection.transport):
+                break
+            connection.close()
         hop.connected, hop.transport = True, connection.transport
-        hop.reused = connection.protocol in self.used
         self.used.add(connection.protocol)
         return connection
+
+
+def _quiet(transport: asyncio.Transport | None) -> bool:
+    """Return whether nothing came over an idle connection: the event loop may not have had a moment to hear of it."""
+    sock = None if transport is None else transport.get_extra_info("socket")
+    return sock is not None and sock.fileno() >= 0 and not readable(sock)
 
 
 def _judge(hop: Hop, req: ClientRequest) -> None:
@@ -169,13 +180,14 @@ class Sessions:
         return session
 
     def _open(self, *, fresh: bool) -> Session:
-        options: dict[str, Any] = {"limit": 0, "timeout_ceil_threshold": inf}
+        options: dict[str, Any] = {"limit": 0}
         options |= {"force_close": True} if fresh else {"keepalive_timeout": KEEPALIVE}
         if self.uds is not None:
             connector: Any = UnixConnector(self.uds, **options)
         else:
             local = None if self.source is None else (self.source, 0)
-            connector = TcpConnector(resolver=Resolver(), use_dns_cache=False, local_addr=local, **options)
+            options |= {"resolver": Resolver(), "use_dns_cache": False, "timeout_ceil_threshold": inf}
+            connector = TcpConnector(local_addr=local, **options)
         connector.used = WeakSet()
         client = aiohttp.ClientSession(
             connector=connector,
@@ -187,6 +199,7 @@ class Sessions:
             max_field_size=MAX_HEAD,
             max_headers=MAX_FIELDS,
         )
+        client._retry_connection = False  # noqa: SLF001 - as aiohttp's own test client does; `Again` is there without it
         return Session(client, connector)
 
     def close(self) -> None:

@@ -81,7 +81,8 @@ class AiohttpWire:
             session.users.leave()
             if isinstance(problem, WireError) or not isinstance(problem, Exception):
                 raise
-            raise of_aiohttp(problem, hop, request.url.origin) from problem
+            cause = None if isinstance(problem, aiohttp.ClientResponseError) else problem  # its text has the whole URL
+            raise of_aiohttp(problem, hop, request.url.origin) from cause
         version = VERSIONS.get(response.version or (1, 1), "HTTP/1.1")
         body = AiohttpBody(response, session, hop)
         headers = Headers.received(response.raw_headers)
@@ -140,7 +141,7 @@ def _sent(request: WireRequest) -> dict[str, Any]:
         return {"headers": _fields(request.headers), "data": content or None}
     framed = [pair for pair in request.headers if pair[0].lower() != b"transfer-encoding"]
     chunked = True if len(framed) < len(request.headers) else None
-    return {"headers": _fields(framed), "data": aiter(Pieces(request.body)), "chunked": chunked}
+    return {"headers": _fields(framed), "data": aiter(Pieces(request.body, request.headers)), "chunked": chunked}
 
 
 def _fields(raw: RawHeaders) -> CIMultiDict[str]:

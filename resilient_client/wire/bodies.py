@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, Final, cast
 
 from resilient_client.exchange import Body
@@ -143,15 +143,26 @@ class FromHere:
 
 
 class Pieces:
-    """A body as other HTTP libraries take it: something to iterate over, either way."""
+    """A body as other HTTP libraries take it: something to iterate over, either way.
 
-    def __init__(self, body: Body) -> None:
+    With the request's `headers`, it is no longer and no shorter than they say: a library may rely on that.
+    """
+
+    def __init__(self, body: Body, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         self.body = body
+        lengths = [int(value) for name, value in headers if name.lower() == b"content-length"]
+        self._length = lengths[0] if lengths else None
 
     def __iter__(self) -> Iterator[bytes]:
         pieces = iter(cast("Iterable[bytes]", self.body.chunks()))  # a blocking client takes no asynchronous body
-        while (piece := _next(pieces)) is not None:
+        size, piece = 0, _next(pieces)
+        while piece is not None:
+            size += len(piece)
+            following = _next(pieces) if size == self._length else None
+            self._check(size, following)
             yield piece
+            piece = following if size == self._length else _next(pieces)
+        self._check(size, None, ended=True)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pieces = self.body.chunks()
@@ -160,8 +171,21 @@ class Pieces:
                 yield piece
             return
         later = aiter(pieces)
-        while (later_piece := await _anext(later)) is not None:
+        size, later_piece = 0, await _anext(later)
+        while later_piece is not None:
+            size += len(later_piece)
+            following = await _anext(later) if size == self._length else None
+            self._check(size, following)
             yield later_piece
+            later_piece = following if size == self._length else await _anext(later)
+        self._check(size, None, ended=True)
+
+    def _check(self, size: int, following: bytes | None, *, ended: bool = False) -> None:
+        """Raise `BodyFailed` when the length was wrong; a library that has as much as was said asks for no more."""
+        wanted = self._length
+        if wanted is not None and (size > wanted or following or (ended and size < wanted)):
+            how = "longer" if size > wanted or following else "shorter"
+            raise BodyFailed(f"the request body is {how} than its Content-Length, {wanted} bytes")
 
 
 class BodyFailed(Exception):

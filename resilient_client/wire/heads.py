@@ -45,6 +45,8 @@ def check_head(status: int, fields: Sequence[tuple[F, F]], get: Callable[[str], 
     """Raise `WireError` for a head that another library took, and that ours would not; `get` looks a field up."""
     if (much := excess(fields, inf)) is not None:
         raise WireError(FailureKind.TOO_LARGE, much, sent=True)
+    if status < 100:
+        raise WireError(FailureKind.PROTOCOL, f"{status} is no status", sent=True)
     if status == 101:
         raise WireError(FailureKind.PROTOCOL, "the server changed protocols without being asked", sent=True)
     if get("transfer-encoding") is not None and get("content-length") is not None:

@@ -6,13 +6,17 @@ socket operation. What is not awaited here serves threads and tasks alike.
 
 from __future__ import annotations
 
+import asyncio
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import httpcore2
 
 if TYPE_CHECKING:
     from resilient_client.exchange import Limits
+
+
+CLOSING: Final[set[asyncio.Future[None]]] = set()
 
 
 class Hop:
@@ -51,6 +55,7 @@ class Watched:
 
     def __init__(self, stream: Any, *, used: bool = False) -> None:
         self.stream = stream
+        self.spoilt = False
         self._used = used
         self._hop: Hop | None = None
 
@@ -76,8 +81,23 @@ class Watched:
         return self.stream.aclose()
 
     def get_extra_info(self, info: str) -> Any:
-        """Return what the stream knows."""
-        return self.stream.get_extra_info(info)
+        """Return what the stream knows; the pool uses no connection again that has something to read."""
+        return (self.spoilt and info == "is_readable") or self.stream.get_extra_info(info)
+
+
+def spoil_unless_clean(response: Any) -> None:
+    """Have the connection of an answer that was read to its end not used again if there was something behind it.
+
+    httpcore2 would take that for the next answer. It has no word for it, and so it is looked up where it keeps it; when
+    it is not there, no connection is clean.
+    """
+    try:
+        behind = response.stream._httpcore_stream._stream._connection._h11_state.trailing_data[0]  # noqa: SLF001
+    except AttributeError:
+        behind = b"?"
+    stream = response.extensions.get("network_stream")
+    if behind and isinstance(stream, Watched):
+        stream.spoilt = True
 
 
 class BlockingStream(Watched, httpcore2.NetworkStream):
@@ -98,43 +118,60 @@ class AsyncioStream(Watched, httpcore2.AsyncNetworkStream):
         timeout: Any = None,  # noqa: ASYNC109
     ) -> AsyncioStream:
         """Put TLS around it."""
-        return AsyncioStream(await self.stream.start_tls(ssl_context, server_hostname, _seconds(timeout)))
+        try:
+            return AsyncioStream(await self.stream.start_tls(ssl_context, server_hostname, _seconds(timeout)))
+        except BaseException:
+            closing = asyncio.ensure_future(self.stream.aclose())  # nobody else would, when a task is cancelled here
+            CLOSING.add(closing)
+            closing.add_done_callback(CLOSING.discard)
+            raise
 
 
-class BlockingBackend(httpcore2.SyncBackend):
+class BlockingBackend(httpcore2.NetworkBackend):
     """httpcore2's sockets for threads."""
 
-    def connect_tcp(  # type: ignore[override]
-        self, host: str, port: int, timeout: Any = None, **options: Any
-    ) -> Any:
+    def __init__(self) -> None:
+        self._backend = httpcore2.SyncBackend()
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: Any = None, local_address: str | None = None, socket_options: Any = None
+    ) -> BlockingStream:
         """Connect to a host."""
-        return BlockingStream(super().connect_tcp(host, port, _seconds(timeout), **options))
+        seconds = _seconds(timeout)
+        return BlockingStream(self._backend.connect_tcp(host, port, seconds, local_address, socket_options))
 
-    def connect_unix_socket(  # type: ignore[override]
-        self, path: str, timeout: Any = None, **options: Any
-    ) -> Any:
+    def connect_unix_socket(self, path: str, timeout: Any = None, socket_options: Any = None) -> BlockingStream:
         """Connect to a unix socket."""
-        return BlockingStream(super().connect_unix_socket(path, _seconds(timeout), **options))
+        return BlockingStream(self._backend.connect_unix_socket(path, _seconds(timeout), socket_options))
 
 
-class AsyncioBackend(httpcore2.AnyIOBackend):
+class AsyncioBackend(httpcore2.AsyncNetworkBackend):
     """httpcore2's sockets for tasks."""
 
-    async def connect_tcp(  # type: ignore[override]
+    def __init__(self) -> None:
+        self._backend: Any = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
         self,
         host: str,
         port: int,
-        timeout: Any = None,
-        **options: Any,
-    ) -> Any:
+        timeout: Any = None,  # noqa: ASYNC109 - as the interface has it
+        local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> AsyncioStream:
         """Connect to a host."""
-        return AsyncioStream(await super().connect_tcp(host, port, _seconds(timeout), **options))
+        seconds = _seconds(timeout)
+        return AsyncioStream(await self._backend.connect_tcp(host, port, seconds, local_address, socket_options))
 
-    async def connect_unix_socket(  # type: ignore[override]
+    async def connect_unix_socket(
         self,
         path: str,
-        timeout: Any = None,
-        **options: Any,
-    ) -> Any:
+        timeout: Any = None,  # noqa: ASYNC109 - as the interface has it
+        socket_options: Any = None,
+    ) -> AsyncioStream:
         """Connect to a unix socket."""
-        return AsyncioStream(await super().connect_unix_socket(path, _seconds(timeout), **options))
+        return AsyncioStream(await self._backend.connect_unix_socket(path, _seconds(timeout), socket_options))
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        await self._backend.sleep(seconds)

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -18,9 +19,10 @@ from resilient_client.result import FailureKind
 from resilient_client.wire.bodies import Pieces
 from resilient_client.wire.choices import refuse
 from resilient_client.wire.heads import check_head
-from resilient_client.wire.httpx2_network import AsyncioBackend, BlockingBackend, Hop, Within
+from resilient_client.wire.httpx2_network import AsyncioBackend, BlockingBackend, Hop, Within, spoil_unless_clean
 from resilient_client.wire.httpx_wire import AsyncioHttpxWire, BlockingHttpxWire, HttpxWire
 from resilient_client.wire.pool import KEEPALIVE, MAX_IDLE
+from resilient_client.wire.sockets import Expired
 from resilient_client.wire.sockets.pieces import AsyncPieces
 from resilient_client.wire.tls_settings import TlsSettings
 from resilient_client.wire.transports import cause_of, classified
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from resilient_client.wire.sockets import ChunkSource
 
 NAME: Final = "httpx2"
+
+SOCKETS_FIRST: Final = 0.01
+"""Seconds after which a wait that is none of a socket's is ended: those end themselves, which closes them in order."""
 
 
 def make(options: WireOptions, *, asynchronous: bool, base_url: str | None) -> HttpxWire:
@@ -101,10 +106,13 @@ class Httpx2Wire(HttpxWire):
         opened = self._transport_of(fresh=fresh)
         hop = Hop(limits)
         opened.users.enter()
+        response: Any = None
         try:
             response = await self.handled(opened.transport, _request(request, hop))
             check_head(response.status_code, response.headers.raw, response.headers.get)
         except BaseException as problem:
+            if response is not None:
+                self.let_go(response)
             opened.users.leave()
             error = classified(problem, limits)
             if isinstance(error, WireError):
@@ -117,6 +125,11 @@ class Httpx2Wire(HttpxWire):
         answer.reused = hop.reused
         answer.body = Counted(answer.body, opened.users)
         return answer
+
+    async def over(self, response: Any) -> None:
+        """Give the connection back, unless there was something behind the answer."""
+        spoil_unless_clean(response)
+        await super().over(response)  # type: ignore[safe-super]
 
     def _transport_of(self, *, fresh: bool) -> Opened:
         mine = self._opened.setdefault(self.home(), {})
@@ -163,7 +176,7 @@ def _request(request: WireRequest, hop: Hop) -> httpx2.Request:
         request.method,
         request.url.text,
         headers=request.headers,
-        stream=RequestStream2(request.body),
+        stream=RequestStream2(request.body, request.headers),
         extensions={"timeout": timeouts, "target": request.url.target.encode("ascii")},
     )
 
@@ -250,8 +263,14 @@ class AsyncioHttpx2Wire(Httpx2Wire, AsyncioHttpxWire):
             await asyncio.wait(self._closing)
 
     async def handled(self, transport: Any, request: httpx2.Request) -> Any:
-        """Await the beginning of the answer."""
-        return await transport.handle_async_request(request)
+        """Await the beginning of the answer; sockets keep the time, though not for a piece of a request."""
+        limits = request.extensions["timeout"]["read"].hop.limits
+        left = limits.attempt_until - limits.clock()
+        try:
+            async with asyncio.timeout(None if left == inf else left + SOCKETS_FIRST):
+                return await transport.handle_async_request(request)
+        except TimeoutError as problem:
+            raise Expired("the transport did not answer in time") from problem
 
     def pieces(self, stream: Any, limits: Limits) -> ChunkSource:  # noqa: ARG002 - see below
         """Return the body's pieces; it is the sockets that keep the time."""

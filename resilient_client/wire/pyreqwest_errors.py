@@ -22,11 +22,17 @@ OS_ERROR: Final = re.compile(r"\(os error (\d+)\)")
 
 IN_BODY: Final = ("error decoding response body", "error reading a body")
 
-BROKEN: Final = ("connection closed", "connection error", "reset by peer", "Broken pipe", "close_notify", "end of file")
+BROKEN: Final = (
+    *("connection closed", "connection error", "reset by peer", "Broken pipe"),
+    *("close_notify", "end of file", "unexpected EOF", "handshake eof"),
+)
 
 TOO_LATE: Final = ("timed out", "deadline has elapsed")
 
-TLS: Final = re.compile(r"certificate|alert|tls|handshake|peer is incompatible|peer misbehaved", re.IGNORECASE)
+TLS: Final = re.compile(r"certificate|alert|corrupt message|peer is incompatible|peer misbehaved", re.IGNORECASE)
+
+LASTING: Final = ("proxy authorization required", "does not support user/pass authentication")
+"""What a proxy says once and for all."""
 
 
 def causes_of(problem: Exception) -> list[str]:
@@ -44,7 +50,8 @@ def of_pyreqwest(problem: Exception, limits: Limits, *, in_body: bool = False, r
     text = ": ".join(causes)
     in_body = in_body or any(start in text for start in IN_BODY)
     if CONNECTING in causes:
-        return WireError(_connecting(text, limits), text.removeprefix(f"{CONNECTING}: "), sent=False)
+        said = text.removeprefix(f"{CONNECTING}: ")
+        return WireError(_connecting(text, limits), said, sent=False, lasting=any(no in text for no in LASTING))
     if any(word in text for word in TOO_LATE) or isinstance(problem, TimeoutError):
         late = "the server was silent, or took nothing"
         return WireError(limits.expired(FailureKind.READ_TIMEOUT), late, sent=True)
@@ -73,5 +80,5 @@ def _kind(problem: Exception, text: str, *, in_body: bool) -> FailureKind:
         return FailureKind.TLS
     if any(word in text for word in BROKEN):
         return FailureKind.TRUNCATED if in_body else FailureKind.RESET
-    decoding = any(kind.__name__ == "DecodeError" for kind in type(problem).__mro__)
+    decoding = "chunk" in text or any(kind.__name__ == "DecodeError" for kind in type(problem).__mro__)
     return FailureKind.PROTOCOL if decoding else FailureKind.UNEXPECTED

@@ -61,5 +61,6 @@ def _identity(cert: Cert) -> bytes:
 
 def _proxy(proxy: Proxy) -> Any:
     host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
-    built = ProxyBuilder.all(f"{proxy.scheme}://{host}:{proxy.port}")
+    scheme = "socks5h" if proxy.socks else proxy.scheme  # the one whose proxy looks the name up
+    built = ProxyBuilder.all(f"{scheme}://{host}:{proxy.port}")
     return built if proxy.user is None else built.basic_auth(proxy.user, proxy.password)

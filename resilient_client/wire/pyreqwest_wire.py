@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from pyreqwest.client import ClientBuilder, SyncClientBuilder
 from pyreqwest.http import HeaderMap, Url
 
+from resilient_client.errors import ConfigError
 from resilient_client.exchange import Answer, WireError
 from resilient_client.forking import generation
 from resilient_client.headers import Headers
@@ -30,6 +31,8 @@ from resilient_client.wire.pyreqwest_errors import of_pyreqwest
 from resilient_client.wire.pyreqwest_options import ClientOptions
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from resilient_client.exchange import Hops, Limits, RawHeaders, WireRequest
     from resilient_client.wire.options import WireOptions
 
@@ -81,7 +84,7 @@ def head_of(response: Any) -> tuple[list[tuple[str, str]], float]:
     pairs = list(fields.items())
     if list in map(type, fields.values()):
         pairs = [(name, one) for name, value in pairs for one in ([value] if isinstance(value, str) else value)]
-    if response.status == 101 or "transfer-encoding" in fields or len(pairs) > USUAL:
+    if response.status < 102 or "transfer-encoding" in fields or len(pairs) > USUAL:
         check_head(response.status, pairs, fields.get)
     length = fields.get("content-length")
     return pairs, int(length) if isinstance(length, str) and length.isdecimal() else inf
@@ -98,6 +101,10 @@ class PyreqwestWire(ABC):
         self._clients: dict[Key, Any] = {}
         self._kept_until: dict[str, float] = {}
         self._coded: tuple[RawHeaders, Any] = ([], HeaderMap())
+        try:
+            self._new_client((inf, inf, False))  # the first one takes its time, for the roots of the system
+        except ValueError as problem:
+            raise ConfigError(f"wire='pyreqwest': it does not take these options ({problem})") from problem
 
     async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:
         """Send `request`, through its auth flow when it has one; raises `WireError`."""
@@ -114,6 +121,8 @@ class PyreqwestWire(ABC):
             response = await self.enter(asked, limits)
         except Exception as problem:  # noqa: BLE001 - classified
             reused = not fresh and kept_until is not None and kept_until >= limits.clock()
+            if reused:
+                self._kept_until.pop(origin, None)  # one that is found dead says nothing of a second
             raise of_pyreqwest(problem, limits, reused=reused) from problem.__cause__  # it says the whole URL itself
         try:
             pairs, length = head_of(response)
@@ -131,20 +140,20 @@ class PyreqwestWire(ABC):
 
     def _built(self, request: WireRequest, limits: Limits, *, fresh: bool) -> Any:
         """Return the request, ready to be sent; raises `WireError` for one that pyreqwest does not take."""
-        left = limits.attempt_until - limits.clock()
+        content = request.body.content
+        client = self._client(limits, content, fresh=fresh)
+        until = limits.attempt_until if limits.stream_until is None else limits.stream_until
+        left = until - limits.clock()
         if left <= 0:
             raise WireError(limits.attempt_kind, "the time was up before the request was sent", sent=False)
-        content = request.body.content
         try:
-            client = self._client(limits, left, content, fresh=fresh)
             builder = client.request(request.method, url_of(request.url.text)).headers(self._fields(request.headers))
             if limits.stream_until is not None:
                 builder = builder.streamed_read_buffer_limit(1)
-                left = limits.stream_until - limits.clock()
             if left < inf:
                 builder = builder.timeout(duration(left))
             if content is None:
-                builder = builder.body_stream(self.pieces(request.body))
+                builder = builder.body_stream(self.pieces(Pieces(request.body, request.headers), limits))
             elif content:
                 builder = builder.body_bytes(content)
             return builder.build_streamed()
@@ -159,8 +168,8 @@ class PyreqwestWire(ABC):
             self._coded = raw, coded
         return coded
 
-    def _client(self, limits: Limits, left: float, content: bytes | None, *, fresh: bool) -> Any:
-        """Return which client takes a request that has `left` seconds.
+    def _client(self, limits: Limits, content: bytes | None, *, fresh: bool) -> Any:
+        """Return which client takes a request.
 
         Its read timeout runs from the start of a request to its head. So there is none for a request that takes time
         to send, and none for one that has no more time than that.
@@ -171,11 +180,12 @@ class PyreqwestWire(ABC):
         client = self._clients.get((limits.connect, read, fresh))
         if content is None or len(content) > AT_ONCE:
             read = inf
-        elif limits.stream_until is not None and not self.asynchronous and left < 0.95 * read:
-            read = _step_above(left)
+        elif limits.stream_until is not None and not self.asynchronous:
+            left = limits.attempt_until - limits.clock()
+            read = read if left > 0.95 * read else _step_above(left)
         elif client is not None:
             return client
-        elif left <= read:
+        elif limits.attempt_until - limits.clock() <= read:
             read = inf
         key = (limits.connect, read, fresh)
         return self._clients.get(key) or self._new_client(key)
@@ -227,8 +237,8 @@ class PyreqwestWire(ABC):
         """Close a response that was not read to its end, without waiting."""
 
     @abstractmethod
-    def pieces(self, body: Any) -> Any:
-        """Return a request's body as something to iterate over."""
+    def pieces(self, pieces: Pieces, limits: Limits) -> Any:
+        """Return what iterates over a request's body."""
 
 
 def _claim_the_thread() -> None:
@@ -311,9 +321,9 @@ class BlockingWire(PyreqwestWire):
         with suppress(Exception):
             asked.__exit__(None, None, None)
 
-    def pieces(self, body: Any) -> Any:
+    def pieces(self, pieces: Pieces, limits: Limits) -> Any:  # noqa: ARG002 - nobody waits for a thread's iterator
         """Return a generator."""
-        return iter(Pieces(body))
+        return iter(pieces)
 
 
 class AsyncioWire(PyreqwestWire):
@@ -349,9 +359,18 @@ class AsyncioWire(PyreqwestWire):
         with suppress(Exception):
             closing.send(None)
 
-    def pieces(self, body: Any) -> Any:
-        """Return an asynchronous generator."""
-        return aiter(Pieces(body))
+    def pieces(self, pieces: Pieces, limits: Limits) -> Any:
+        """Return an asynchronous generator, which waits for the caller no longer than the attempt lasts."""
+        return _within(aiter(pieces), limits)
+
+
+async def _within(pieces: AsyncIterator[bytes], limits: Limits) -> AsyncIterator[bytes]:
+    while True:
+        async with asyncio.timeout(_left_of_attempt(limits)):
+            piece = await anext(pieces, None)
+        if piece is None:
+            return
+        yield piece
 
 
 def _left_of_attempt(limits: Limits) -> float | None:
