@@ -6,6 +6,7 @@ it. Times are readings of `time.monotonic()`; `math.inf` waits for ever.
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -135,6 +136,13 @@ def new_socket(address: Address, source: str | None) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def readable(sock: socket.socket) -> bool:
+    """Return whether there is something to read on `sock`, be it its end."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def socket_info(sock: socket.socket, name: str) -> Any:
