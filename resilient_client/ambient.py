@@ -16,7 +16,8 @@ Clock = Callable[[], float]
 clock: Final[ContextVar[Clock]] = ContextVar("resilient_client_clock", default=monotonic)
 """What ambient deadlines are measured with; the virtual backend puts its own here for its flows."""
 
-_ends: Final[ContextVar[tuple[float, Clock] | None]] = ContextVar("resilient_client_deadline", default=None)
+ends: Final[ContextVar[tuple[float, Clock] | None]] = ContextVar("resilient_client_deadline", default=None)
+"""When the ambient deadline is, and the clock that says so; None when there is none."""
 
 
 @contextmanager
@@ -29,14 +30,14 @@ def deadline(seconds: float) -> Iterator[None]:
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not isfinite(seconds) or seconds < 0:
         raise ConfigError(f"deadline({seconds!r}): seconds must be a finite number of at least 0")
     now = clock.get()
-    token = _ends.set((now() + min(seconds, left()), now))
+    token = ends.set((now() + min(seconds, left()), now))
     try:
         yield
     finally:
-        _ends.reset(token)
+        ends.reset(token)
 
 
 def left() -> float:
     """Return the seconds left of the ambient deadline, below 0 when it has passed, `inf` when there is none."""
-    ends = _ends.get()
-    return inf if ends is None else ends[0] - ends[1]()
+    end = ends.get()
+    return inf if end is None else end[0] - end[1]()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from math import inf
-from typing import Any, ClassVar, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, cast
 
 from resilient_client import decoding
 from resilient_client.backends import Backend, run_sync
@@ -21,25 +21,10 @@ from resilient_client.errors import ClientClosed, ConfigError
 from resilient_client.events import Listener, checked_listeners
 from resilient_client.exchange import Wire
 from resilient_client.gathering import Request, Start, gather, request_of
-from resilient_client.pipeline import Kernels, Pipeline
 from resilient_client.pipeline.call import Call
-from resilient_client.pipeline.circuit import Circuit
-from resilient_client.plan import Plan, explicit_total, route_table
-from resilient_client.policy import Policy
+from resilient_client.policy import Policy, explicit_total
 from resilient_client.redact import redact_url
 from resilient_client.result import Result, T
-from resilient_client.settings import Settings
-from resilient_client.socket_options import SocketOptions, SocketSettings
-from resilient_client.state import BulkheadState, ClientState
-from resilient_client.telemetry import Audience, HttpSpans
-from resilient_client.transfers.download import downloading
-from resilient_client.transfers.downloaded import Downloaded
-from resilient_client.transfers.wanted import Wanted
-from resilient_client.wire.build import build_wire
-from resilient_client.wire.choices import check_name
-from resilient_client.wire.delivery import send_over
-from resilient_client.wire.guard import check_wire
-from resilient_client.wire.options import WireOptions
 from resilient_client.wire.requests import (
     HeaderInput,
     RequestBuilder,
@@ -47,8 +32,20 @@ from resilient_client.wire.requests import (
     check_method,
     idempotency_key_of,
 )
-from resilient_client.wire.tls_settings import Cert, Verify
 from resilient_client.wire.urls import as_http, parse_url
+
+if TYPE_CHECKING:  # what takes long to import is imported when a client is made; see decision record 26
+    from resilient_client.pipeline.circuit import Circuit
+    from resilient_client.pipeline.kernels import Kernels
+    from resilient_client.pipeline.observe import Pipeline
+    from resilient_client.plan import Plan
+    from resilient_client.settings import Settings
+    from resilient_client.socket_options import SocketOptions
+    from resilient_client.state import BulkheadState, ClientState
+    from resilient_client.telemetry import Audience, HttpSpans
+    from resilient_client.transfers.downloaded import Downloaded
+    from resilient_client.transfers.wanted import Wanted
+    from resilient_client.wire.tls_settings import Cert, Verify
 
 AT_ONCE: Final = 100
 """Calls that a client without a bulkhead has under way for `submit` and `gather`."""
@@ -60,7 +57,6 @@ class BaseClient:
     """The part of a client that does not depend on how its calls wait."""
 
     _asynchronous: ClassVar[bool]
-    _new_backend: ClassVar[type[Backend]]
 
     def __init__(
         self,
@@ -112,6 +108,10 @@ class BaseClient:
 
         Raises `ConfigError` or `TypeError` for a wrong option, before anything is opened.
         """
+        from resilient_client.pipeline.kernels import Kernels
+        from resilient_client.settings import Settings
+        from resilient_client.wire.options import WireOptions
+
         if not isinstance(name, str) or not name:
             raise ConfigError(f"name={name!r}: a client needs a name, the one its operators know, such as 'orders'")
         if "://" in name:
@@ -137,11 +137,21 @@ class BaseClient:
         self.kernels.join(self)
         self._audience.watch(self)
 
+    @staticmethod
+    def _new_backend() -> Backend:
+        raise NotImplementedError
+
     def _new_wire(self, settings: Settings) -> Wire:
+        from resilient_client.wire.build import build_wire
+
         return build_wire(settings.wire, asynchronous=self._asynchronous, base_url=settings.requests.base_url)
 
     def _planned(self, settings: Settings, wire: Wire) -> Callable[[], Plan]:
         """Check the settings, and return what makes the plan, which cannot fail any more."""
+        from resilient_client.plan import Plan, route_table
+        from resilient_client.wire.delivery import send_over
+        from resilient_client.wire.guard import check_wire
+
         requests = RequestBuilder(settings.requests, asynchronous=self._asynchronous)
         routes = route_table(settings.routes)
         check_wire(wire, [settings.policy, *(settings.routes or {}).values()])
@@ -159,6 +169,8 @@ class BaseClient:
         options are closed by the next call, on the thread or the event loop that they belong to. Raises `ConfigError`,
         `ValueError` or `TypeError`.
         """
+        from resilient_client.settings import Settings
+
         settings = Settings.of(options)
         before = self._settings
         if settings == before and settings.totals() == before.totals():
@@ -222,6 +234,7 @@ class BaseClient:
             idempotency_key=key or idempotency_key_of(request),
             at_most=inf if policy is None else explicit_total(choice.policy),
             mark=now,
+            now=now,
             heard=self._audience.now(),
             streaming=streaming,
             on_complete=on_complete,
@@ -235,7 +248,8 @@ class BaseClient:
         call, pipeline = self._call(method, url, decode, options)
 
         def begin() -> Coroutine[Any, Any, Result[Any]]:
-            call.queued = self._backend.now() - call.started
+            call.now = self._backend.now()
+            call.queued = call.now - call.started
             return pipeline(call)
 
         return begin
@@ -264,12 +278,16 @@ class BaseClient:
         return AT_ONCE if bulkhead is None else bulkhead.max_concurrent
 
     async def _download(self, url: str, wanted: Wanted, options: CallOptions) -> Result[Downloaded]:
+        from resilient_client.transfers.download import downloading
+
         call, pipeline = self._call("GET", url, None, options)
         with downloading(call, wanted, self._backend):
             return await pipeline(call)
 
     def _socket_call(self, url: str, options: SocketOptions) -> tuple[Call, Pipeline]:
         """Return the call that asks for a WebSocket, and its pipeline."""
+        from resilient_client.socket_options import SocketSettings
+
         settings, of_the_handshake = SocketSettings.taken_from(options)
         if not getattr(self._wire, "upgrades", False):
             raise ConfigError(
@@ -277,7 +295,7 @@ class BaseClient:
                 f"connection away; make another client for WebSockets, without transport= and wire="
             )
         try:
-            from resilient_client.wire.websockets.upgrade import ask_for_websocket  # noqa: PLC0415 - needs the extra ws
+            from resilient_client.wire.websockets.upgrade import ask_for_websocket
         except ImportError:
             raise ConfigError("websocket(): needs wsproto; install resilient-client[ws]") from None
         url = as_http(url) if isinstance(url, str) else url
@@ -289,6 +307,8 @@ class BaseClient:
 
     def state(self) -> ClientState:
         """Return circuits, permits, queue and budget as they are now."""
+        from resilient_client.state import ClientState
+
         now, plan, kernels = self._backend.now(), self._plan, self.kernels
         policy = plan.policy
         circuits = kernels.circuit_states(policy.breaker, now)
@@ -350,12 +370,16 @@ class BaseClient:
 
 
 def _checked_wire(wire: Any) -> Wire:
+    from resilient_client.wire.choices import check_name
+
     if not callable(getattr(wire, "send", None)) or not callable(getattr(wire, "close", None)):
         check_name(wire)
     return cast("Wire", wire)
 
 
 def _audience(listeners: Iterable[Listener], telemetry: bool, http_spans: HttpSpans) -> Audience:
+    from resilient_client.telemetry import Audience
+
     if http_spans not in {"own", "delegate"}:
         raise ConfigError(f'http_spans={http_spans!r}: give "own" or "delegate"')
     return Audience(checked_listeners(listeners), standard=bool(telemetry), http_spans=http_spans)

@@ -131,6 +131,13 @@ class Limits:
         """Return until when a socket operation may last that may be silent for `silence` seconds."""
         return min(self.clock() + silence, self.attempt_until)
 
+    def begin(self, silence: float, doing: str, *, sent: bool) -> float:
+        """Do what `check` and `silence_until` do, with one look at the clock."""
+        moment = self.clock()
+        if moment >= self.attempt_until:
+            self.check(doing, sent=sent)
+        return min(moment + silence, self.attempt_until)
+
     def expired(self, phase: FailureKind) -> FailureKind:
         """Return the kind of a wait that ran out in `phase`: the attempt's own when that is up, else the phase's."""
         return self.attempt_kind if self.clock() >= self.attempt_until else phase

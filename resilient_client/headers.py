@@ -40,14 +40,16 @@ class Headers(Mapping[str, str]):
     def get_list(self, name: str) -> list[str]:
         """Return every value of `name` in the order received; empty when there is none."""
         wanted, size = name.lower(), len(name)
+        found: list[str] = []
         if self._pairs is not None:
-            return [value for own, value in self._pairs if len(own) == size and own.lower() == wanted]
-        try:
-            coded = wanted.encode("latin-1")
-        except UnicodeEncodeError:
-            return []
-        found = [value for own, value in self._raw if len(own) == size and own.lower() == coded]
-        return [value.decode("latin-1") for value in found]
+            for own, value in self._pairs:
+                if len(own) == size and own.lower() == wanted:
+                    found.append(value)
+            return found
+        for raw, coded in self._raw:
+            if len(raw) == size and raw.lower().decode("latin-1") == wanted:
+                found.append(coded.decode("latin-1"))
+        return found
 
     def _by_name(self) -> dict[str, list[str]]:
         index: dict[str, list[str]] = {}

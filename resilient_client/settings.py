@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from resilient_client.plan import explicit_total
-from resilient_client.policy import Policy
+from resilient_client.policy import Policy, explicit_total
 from resilient_client.wire.options import WireOptions
 from resilient_client.wire.requests import RequestOptions
 

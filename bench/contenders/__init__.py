@@ -27,6 +27,11 @@ class Contender:
     environment: str = ""
     """The package that needs a virtual environment of its own, since it replaces one of the others."""
 
+    @property
+    def where(self) -> str:
+        """The module's whole name; one with a dot in it is whole already."""
+        return self.module if "." in self.module else f"{__name__}.{self.module}"
+
 
 BLOCKING: Final[tuple[Kind, ...]] = ("blocking",)
 ASYNCHRONOUS: Final[tuple[Kind, ...]] = ("asynchronous",)

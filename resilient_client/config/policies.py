@@ -26,7 +26,7 @@ from resilient_client.config.succession import Made, staying, successions
 from resilient_client.errors import ConfigError
 from resilient_client.events import ConfigReloaded, ConfigReloadFailed, Listener, checked_listeners, tell
 from resilient_client.forking import on_fork
-from resilient_client.pipeline import Kernels
+from resilient_client.pipeline.kernels import Kernels
 from resilient_client.policy import Policy
 from resilient_client.telemetry import of_configuration
 from resilient_client.wire.requests import check_method

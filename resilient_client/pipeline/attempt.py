@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from resilient_client.pipeline.call import Call, Handler
+    from resilient_client.policy import Policy
+
+DEADLINE: Final = FailureKind.DEADLINE  # looking a member up in its enumeration costs more than all the rest here
+ATTEMPT_TIMEOUT: Final = FailureKind.ATTEMPT_TIMEOUT
 
 FULL_CHANCE: Final = 0.9
 """An attempt that had this share of its `attempt` timeout had its chance, even if the deadline ended it."""
@@ -23,22 +27,6 @@ class Send(Protocol):
     async def __call__(self, call: Call, request: WireRequest, limits: Limits, *, fresh: bool) -> Outcome:
         """Return how the attempt ended; never raises for anything the network does."""
         ...
-
-
-def limits_of(call: Call, clock: Callable[[], float]) -> Limits:
-    """Return the limits of an attempt that begins now."""
-    timeouts, now = call.policy.timeouts, clock()
-    limits = Limits(clock)
-    limits.attempt_until = inf if timeouts.attempt is None else now + timeouts.attempt
-    if call.deadline <= limits.attempt_until:
-        limits.attempt_until, limits.attempt_kind = call.deadline, FailureKind.DEADLINE
-    limits.connect = inf if timeouts.connect is None else timeouts.connect
-    limits.read = inf if timeouts.read is None else timeouts.read
-    limits.write = inf if timeouts.write is None else timeouts.write
-    limits.public_only = not call.policy.allow_private
-    if call.streaming or call.sink is not None:
-        limits.stream_until = call.deadline
-    return limits
 
 
 def cut_short(call: Call, started: float) -> bool:
@@ -58,26 +46,42 @@ def with_deadline_header(request: WireRequest, name: str | None, left: float) ->
     return WireRequest(request.method, request.url, headers, request.body, request.auth, request.upgrade)
 
 
-def attempt_layer(send: Send, clock: Callable[[], float]) -> Handler:
+def attempt_layer(send: Send, policy: Policy, clock: Callable[[], float]) -> Handler:
     """Send within the limits. A reused connection found dead costs nobody anything: once more over a fresh one."""
+    limits_of, header = limiting(policy, clock), policy.timeouts.header
 
     async def with_timeouts(call: Call) -> Outcome:
-        started = clock()
-        outcome = await _send(call)
+        started = call.now
+        outcome = await send(call, asked(call), limits_of(call), fresh=False)
+        call.now = clock()
         if outcome.stale and (call.repeatable or not outcome.sent) and call.request.body.replayable:
-            call.record(outcome, clock())
-            started = clock()
-            outcome = await _send(call, fresh=True)
-        if outcome.kind is FailureKind.DEADLINE:
+            started = call.now
+            call.record(outcome, started)
+            outcome = await send(call, asked(call), limits_of(call), fresh=True)
+            call.now = clock()
+        if outcome.kind is DEADLINE:
             outcome.cut_short = outcome.cut_short or cut_short(call, started)
         return outcome
 
-    async def _send(call: Call, *, fresh: bool = False) -> Outcome:
-        limits = limits_of(call, clock)
-        header = call.policy.timeouts.header
-        if header is None:
-            return await send(call, call.request, limits, fresh=fresh)
-        request = with_deadline_header(call.request, header, call.deadline - clock())
-        return await send(call, request, limits, fresh=fresh)
+    def asked(call: Call) -> WireRequest:
+        return with_deadline_header(call.request, header, call.deadline - call.now)
 
     return with_timeouts
+
+
+def limiting(policy: Policy, clock: Callable[[], float]) -> Callable[[Call], Limits]:
+    """Return what makes the limits of an attempt that begins now."""
+    timeouts, public_only = policy.timeouts, not policy.allow_private
+    attempt, connect, read, write = (
+        inf if limit is None else float(limit)
+        for limit in (timeouts.attempt, timeouts.connect, timeouts.read, timeouts.write)
+    )
+
+    def limits_of(call: Call) -> Limits:
+        until, deadline = call.now + attempt, call.deadline
+        stream_until = deadline if call.streaming or call.sink is not None else None
+        if deadline <= until:
+            return Limits(clock, deadline, DEADLINE, connect, read, write, public_only, stream_until)
+        return Limits(clock, until, ATTEMPT_TIMEOUT, connect, read, write, public_only, stream_until)
+
+    return limits_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal
 
 from resilient_client.events import CircuitCounted, Rejected
@@ -13,6 +14,9 @@ from resilient_client.result import FailureKind, StopReason
 
 if TYPE_CHECKING:
     from resilient_client.pipeline.call import Call, Handler
+
+CIRCUIT_OPEN: Final = FailureKind.CIRCUIT_OPEN  # looking a member up in its enumeration takes longer than one rejection
+REJECTED: Final = StopReason.REJECTED
 
 FAILURES: Final = frozenset(
     (
@@ -48,56 +52,58 @@ def failed(outcome: Outcome) -> bool | None:
     return None if kind in SAYS_NOTHING else kind in FAILURES
 
 
-def key_of(call: Call, kind: str) -> str:
-    """Return the key of the circuit that guards `call`."""
-    if kind == "client":
-        return call.client
-    if kind == "route" and call.route is not None:
-        return call.route
-    return call.request.url.origin
+def _route(call: Call) -> str:
+    return call.request.url.origin if call.route is None else call.route
+
+
+KEYS: Final[dict[str, Callable[[Call], str]]] = {
+    "origin": attrgetter("request.url.origin"),
+    "client": attrgetter("client"),
+    "route": _route,
+}
+"""The key of the circuit that guards a call, by `Breaker.key`."""
 
 
 def breaker_layer(proceed: Handler, circuits: Circuits, clock: Callable[[], float]) -> Handler:
     """Ask the circuit before, tell it after; an attempt that is interrupted frees its place and says nothing."""
-    kind = circuits.settings.key
+    key_of = KEYS[circuits.settings.key]
 
     async def through_breaker(call: Call) -> Outcome:
-        circuit = circuits.get(key_of(call, kind))
-        started = clock()
+        circuit, started = circuits.get(key_of(call)), call.now
         admission = circuit.admit(started)
         if isinstance(admission, Rejection):
-            call.stopped = StopReason.REJECTED
-            _tell_rejection(call, circuit.name, admission)
-            return Outcome(FailureKind.CIRCUIT_OPEN, admission.message, sent=False, retry_after=admission.retry_after)
+            return _rejected(call, circuit, admission)
         outcome: Outcome | None = None
         try:
             outcome = await proceed(call)
             return outcome
         finally:
-            now = clock()
-            begun = now if outcome is None or outcome.begun is None else outcome.begun
+            begun = call.now if outcome is None or outcome.begun is None else outcome.begun
             took = begun - started  # up to the first bytes, for a body that may take its time
             if outcome is None or outcome.live is None:
-                _record(call, circuit, admission, outcome, took, now)
+                _record(call, circuit, admission, outcome, took, call.now)
             else:
                 outcome.live.on_close(lambda over: _record(call, circuit, admission, over, took, clock()))
-
-    def _record(
-        call: Call, circuit: Circuit, admission: Admission, outcome: Outcome | None, took: float, now: float
-    ) -> None:
-        verdict = None if outcome is None else failed(outcome)
-        circuit.record(admission, verdict, took, now)
-        if CircuitCounted in call.heard:
-            call.tell(CircuitCounted(call.info, circuit.name, COUNTED_AS[verdict]))
-        if outcome is not None and verdict:
-            outcome.shut_for = circuit.shut_for(now)
 
     return through_breaker
 
 
-def _tell_rejection(call: Call, name: str, rejection: Rejection) -> None:
-    if Rejected in call.heard:
-        kind = FailureKind.CIRCUIT_OPEN
-        call.tell(Rejected(call.info, kind, name, rejection.message, rejection.retry_after))
+def _record(
+    call: Call, circuit: Circuit, admission: Admission, outcome: Outcome | None, took: float, now: float
+) -> None:
+    verdict = None if outcome is None else failed(outcome)
+    circuit.record(admission, verdict, took, now)
     if CircuitCounted in call.heard:
-        call.tell(CircuitCounted(call.info, name, "rejected"))
+        call.tell(CircuitCounted(call.info, circuit.name, COUNTED_AS[verdict]))
+    if outcome is not None and verdict:
+        outcome.shut_for = circuit.shut_for(now)
+
+
+def _rejected(call: Call, circuit: Circuit, rejection: Rejection) -> Outcome:
+    call.stopped = REJECTED
+    message, again = rejection
+    if Rejected in call.heard:
+        call.tell(Rejected(call.info, CIRCUIT_OPEN, circuit.name, message, again))
+    if CircuitCounted in call.heard:
+        call.tell(CircuitCounted(call.info, circuit.name, "rejected"))
+    return Outcome(CIRCUIT_OPEN, message, sent=False, retry_after=again)

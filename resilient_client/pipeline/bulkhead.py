@@ -31,13 +31,12 @@ class Permit:
     """One caller's claim on a place: asked for, held, or given back.
 
     The kernel only knows it weakly: one that is dropped without having been given back, by an interrupt at the wrong
-    instruction, takes no place for long.
+    instruction, takes no place for long. `waker` is there once it had to queue.
     """
 
     __slots__ = ("__weakref__", "waker")
 
-    def __init__(self) -> None:
-        self.waker: Waker | None = None
+    waker: Waker
 
 
 class Answer(Enum):
@@ -91,7 +90,7 @@ class Permits:
 
     def _wake(self, granted: Iterable[Permit]) -> None:
         for permit in granted:
-            if permit.waker is not None and not permit.waker.wake():
+            if not permit.waker.wake():
                 self.give_back(permit)
 
     def _regain_lost(self) -> None:
@@ -145,13 +144,13 @@ class Permits:
 
 def bulkhead_layer(proceed: Handler, permits: Permits, backend: Backend) -> Handler:
     """Hold a permit around what is below; waiting for it counts against the deadline."""
-    settings = permits.settings
+    settings, waker = permits.settings, backend.waker
 
     async def with_permit(call: Call) -> Outcome:
         permit = Permit()
         outcome: Outcome | None = None
         try:
-            answer = permits.ask(permit, backend.waker)
+            answer = permits.ask(permit, waker)
             if answer is not HELD and (refused := await _wait(call, permit, answer)) is not None:
                 return refused
             outcome = await proceed(call)
@@ -165,11 +164,11 @@ def bulkhead_layer(proceed: Handler, permits: Permits, backend: Backend) -> Hand
     async def _wait(call: Call, permit: Permit, answer: Answer) -> Outcome | None:
         if answer is Answer.FULL:
             return _refusal(call, permits, f"{permits.in_use} on the wire and {permits.queued} waiting, no room")
-        asked = backend.now()
+        asked = call.now
         until = call.deadline if settings.max_wait is None else min(call.deadline, asked + settings.max_wait)
-        assert permit.waker is not None  # noqa: S101 - a queued permit has one
         await backend.wait(permit.waker, until)
-        waited = backend.now() - asked
+        call.now = backend.now()
+        waited = call.now - asked
         call.queued += waited
         admitted = permits.holds(permit)
         if PermitAwaited in call.heard:

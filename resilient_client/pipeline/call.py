@@ -25,7 +25,10 @@ SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """The record one call carries through the layers. Times are readings of the backend's clock."""
+    """The record one call carries through the layers. Times are readings of the backend's clock.
+
+    `now` is the last of them: whoever waits reads the clock afterwards, and the others go by that.
+    """
 
     request: WireRequest
     policy: Policy
@@ -45,6 +48,7 @@ class Call:
     stopped: StopReason = StopReason.NOT_RETRYABLE
     sent: bool = False
     mark: float = 0.0
+    now: float = 0.0
     queued: float = 0.0
     heard: Heard = field(default_factory=lambda: NOBODY)
     exchanges: int = 0
@@ -58,17 +62,11 @@ class Call:
     def record(self, outcome: Outcome, now: float) -> None:
         """Close the attempt that began at the last mark."""
         self.sent = self.sent or outcome.sent
-        attempt = Attempt(
-            len(self.attempts) + 1,
-            self.mark - self.started,
-            now - self.mark,
-            outcome.kind,
-            outcome.status,
-            outcome.reused,
-            0.0,
-            self.queued,
+        attempts, mark = self.attempts, self.mark
+        kind, status, reused = outcome.kind, outcome.status, outcome.reused
+        attempts.append(
+            Attempt(len(attempts) + 1, mark - self.started, now - mark, kind, status, reused, 0.0, self.queued)
         )
-        self.attempts.append(attempt)
         self.mark = now
         self.queued = 0.0
         if outcome.live is None and AttemptEnded in self.heard:
@@ -111,7 +109,7 @@ class Call:
             now - self.mark,
             last.queued,
         )
-        self.mark = now
+        self.mark = self.now = now
 
 
 def port_of(url: Url) -> int:

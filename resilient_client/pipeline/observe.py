@@ -18,7 +18,6 @@ from resilient_client.events import (
     tell,
 )
 from resilient_client.exchange import Answer, Exchanged, Outcome, RawHeaders, Url, WireRequest
-from resilient_client.live import when_over
 from resilient_client.pipeline.call import Call, Handler, port_of, result_of
 from resilient_client.redact import redact_url
 from resilient_client.result import FailureKind
@@ -40,11 +39,15 @@ def observe_layer(proceed: Handler, clock: Callable[[], float]) -> Pipeline:
         result: Result[Any] | None = None
         try:
             outcome = await proceed(call)
-            result = result_of(call, outcome, clock())
+            result = result_of(call, outcome, call.now)
             return result
         finally:
-            if call.heard or call.on_complete is not None:
-                when_over(outcome, lambda over: _tell_end(call, result if over is outcome else of(call, over), clock()))
+            if outcome is None or outcome.live is None:
+                _tell_end(call, result, clock)
+            else:
+                outcome.live.on_close(
+                    lambda over: _tell_end(call, result if over is outcome else of(call, over), clock)
+                )
 
     def of(call: Call, outcome: Outcome | None) -> Result[Any] | None:
         return None if outcome is None else result_of(call, outcome, clock())
@@ -52,38 +55,22 @@ def observe_layer(proceed: Handler, clock: Callable[[], float]) -> Pipeline:
     return observed
 
 
-def _tell_end(call: Call, result: Result[Any] | None, now: float) -> None:
+def _tell_end(call: Call, result: Result[Any] | None, clock: Callable[[], float]) -> None:
+    heard = call.heard
     if result is None:
-        if CallCancelled in call.heard:
-            tell(call.heard, CallCancelled(call.info, now - call.started))
-    elif result:
-        if CallSucceeded in call.heard:
-            tell(call.heard, CallSucceeded(call.info, result))
-    elif CallGivenUp in call.heard:
-        tell(call.heard, CallGivenUp(call.info, result))
-    if result is not None and call.on_complete is not None:
+        if CallCancelled in heard:
+            tell(heard, CallCancelled(call.info, clock() - call.started))
+        return
+    if result.ok is True:
+        if CallSucceeded in heard:
+            tell(heard, CallSucceeded(call.info, result))
+    elif CallGivenUp in heard:
+        tell(heard, CallGivenUp(call.info, result))
+    if call.on_complete is not None:
         guarded(call.on_complete, result, "a result")
 
 
-class Silent:
-    """Nobody listens to what happens on the wire."""
-
-    def begins(self, request: WireRequest) -> WireRequest:
-        """Return `request` as it is."""
-        return request
-
-    def next_begins(self, method: str, url: Url) -> RawHeaders:  # noqa: ARG002 - nobody wants to know
-        """Return the fields to add to a request of an auth flow: none."""
-        return []
-
-    def answered(self, answer: Answer) -> None:
-        """Keep it to oneself."""
-
-    def ended(self, outcome: Outcome | Exchanged | None) -> None:
-        """Keep it to oneself."""
-
-
-class Exchanges(Silent):
+class Exchanges:
     """Tells of each request that one attempt puts on the wire."""
 
     def __init__(self, call: Call, clock: Callable[[], float]) -> None:
@@ -143,11 +130,9 @@ def _kind_of_hop(status: int) -> FailureKind | None:
     return FailureKind.CLIENT_ERROR if status < 500 else FailureKind.SERVER_ERROR
 
 
-SILENT = Silent()
-
-
-def exchanges_of(call: Call, clock: Callable[[], float]) -> Silent:
-    """Return what tells of the exchanges of one attempt of `call`."""
+def exchanges_of(call: Call, clock: Callable[[], float]) -> Exchanges | None:
+    """Return what tells of the exchanges of one attempt of `call`; None when nobody listens."""
     heard = call.heard
-    listened = heard and (ExchangeStarted in heard or ExchangeEnded in heard or ExchangeAnswered in heard)
-    return Exchanges(call, clock) if listened else SILENT
+    if ExchangeStarted in heard or ExchangeEnded in heard or ExchangeAnswered in heard:
+        return Exchanges(call, clock)
+    return None

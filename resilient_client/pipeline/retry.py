@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from tenacity import Future, RetryCallState
-
 from resilient_client.events import RetryScheduled
 from resilient_client.live import when_over
 from resilient_client.pipeline.call import result_of
 from resilient_client.result import FailureKind, StopReason
 
 if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
     from resilient_client.backends import Backend
     from resilient_client.exchange import Outcome
     from resilient_client.pipeline.budget import Budget
@@ -38,7 +38,7 @@ THROTTLED_INITIAL: Final = 1.0
 
 REJECTIONS: Final = frozenset((FailureKind.CIRCUIT_OPEN, FailureKind.BULKHEAD_FULL))
 
-ENDINGS: Final = {
+ENDINGS: Final[dict[FailureKind | None, StopReason]] = {
     FailureKind.DEADLINE: StopReason.DEADLINE,
     FailureKind.BLOCKED: StopReason.NOT_RETRYABLE,  # whatever a strategy thinks of it
     FailureKind.CIRCUIT_OPEN: StopReason.REJECTED,
@@ -75,21 +75,35 @@ def backoff(settings: Retry, number: int, random: float, *, throttled: bool = Fa
 class Decider:
     """The kernel of one call's retries: asked after each attempt, answers with a wait or why it stops."""
 
-    __slots__ = ("_call", "_random", "_settings", "_slept", "tries")
+    __slots__ = ("_budget", "_call", "_random", "_settings", "_slept", "taken", "tries")
 
-    def __init__(self, settings: Retry, call: Call, random: Callable[[], float]) -> None:
+    def __init__(self, settings: Retry, call: Call, budget: Budget | None, random: Callable[[], float]) -> None:
         self._settings = settings
         self._call = call
+        self._budget = budget
         self._random = random
         self._slept = 0.0
         self.tries = 0
+        self.taken = 0
 
     def next(self, outcome: Outcome, now: float) -> float | StopReason:
-        """Return the seconds to wait before the next attempt, or the reason there is none."""
+        """Return the seconds to wait before the next attempt, which is paid for then, or why there is none."""
+        wait = self._decide(outcome, now)
+        if self._budget is None or isinstance(wait, StopReason):
+            return wait
+        if not self._budget.take(now):
+            return StopReason.BUDGET
+        self.taken += 1
+        return wait
+
+    def settle(self, outcome: Outcome | None, now: float) -> None:
+        """Give back what was taken by a call that succeeded in the end."""
+        if self.taken and self._budget is not None and outcome is not None and outcome.kind is None:
+            self._budget.give_back(self.taken, now)
+
+    def _decide(self, outcome: Outcome, now: float) -> float | StopReason:
         self.tries += 1
         settings, call = self._settings, self._call
-        if outcome.kind is not None and outcome.kind in ENDINGS:
-            return ENDINGS[outcome.kind]
         state = self._tenacity_state(outcome, now) if settings.retry or settings.stop or settings.wait else None
         again = settings.retry(state) if settings.retry and state else transient(outcome)
         if not again:
@@ -125,6 +139,8 @@ class Decider:
         return wait
 
     def _tenacity_state(self, outcome: Outcome, now: float) -> RetryCallState:
+        from tenacity import Future, RetryCallState  # noqa: PLC0415 - only for those who gave a strategy of it
+
         state = RetryCallState(cast("Any", None), None, (), {})  # there is no engine
         state.start_time = self._call.started
         state.attempt_number = self.tries
@@ -134,77 +150,49 @@ class Decider:
         return state
 
 
-class Ration:
-    """What one call takes from the retry budget; without a budget everything is granted."""
-
-    __slots__ = ("_budget", "_taken")
-
-    def __init__(self, budget: Budget | None) -> None:
-        self._budget = budget
-        self._taken = 0
-
-    def grants(self, now: float) -> bool:
-        """Take a token for a retry; False when there is none."""
-        if self._budget is None:
-            return True
-        granted = self._budget.take(now)
-        self._taken += granted
-        return granted
-
-    def settle(self, outcome: Outcome | None, now: float) -> None:
-        """Give back what was taken by a call that succeeded in the end."""
-        if self._taken and self._budget is not None and outcome is not None and outcome.kind is None:
-            self._budget.give_back(self._taken, now)
-
-
 def retry_layer(proceed: Handler, settings: Retry, budget: Budget | None, backend: Backend) -> Handler:
     """Try until an answer, or until the kernel says stop; each attempt passes every layer below anew."""
-    clock = backend.now
+    clock, any_answer_will_do = backend.now, settings.retry is None
 
     async def with_retry(call: Call) -> Outcome:
+        outcome = await proceed(call)
+        call.record(outcome, call.now)
+        if budget is not None and outcome.kind not in REJECTIONS:  # a call turned away here is no load to add to
+            budget.deposit(call.now)
         decider: Decider | None = None
-        ration: Ration | None = None
-        while True:
-            outcome = await proceed(call)
-            now = clock()
-            call.record(outcome, now)
-            if decider is None:
-                _pay(budget, outcome, now)
-            if outcome.kind is None and settings.retry is None:
+        while outcome.kind is not None or not any_answer_will_do:
+            if outcome.kind in ENDINGS:
+                call.stopped = ENDINGS[outcome.kind]
                 break
-            decider = decider or Decider(settings, call, backend.random)
-            wait = decider.next(outcome, now)
-            ration = ration or Ration(budget)
-            if not isinstance(wait, StopReason) and not ration.grants(now):
-                wait = StopReason.BUDGET
+            decider = decider or Decider(settings, call, budget, backend.random)
+            wait = decider.next(outcome, call.now)
             if isinstance(wait, StopReason):
                 call.stopped = wait
                 break
-            if outcome.live is not None:  # a strategy of the caller's does not like an answer that others would
-                outcome.live.on_close(lambda over: call.amend(over, clock()))
-                outcome.live.close()
-            if RetryScheduled in call.heard:
-                call.info.retries += 1
-                call.tell(RetryScheduled(call.info, call.attempts[-1], wait))
-            await backend.sleep(wait)
-            call.waited(clock())
-        if ration is not None or outcome.live is not None:
-            when_over(outcome, lambda over: _settle(call, ration, outcome, over, clock()))
+            await _pause(call, outcome, wait)
+            outcome = await proceed(call)
+            call.record(outcome, call.now)
+        if decider is not None or outcome.live is not None:
+            when_over(outcome, lambda over: _settle(call, decider, outcome, over, clock()))
         return outcome
+
+    async def _pause(call: Call, outcome: Outcome, wait: float) -> None:
+        if outcome.live is not None:  # a strategy of the caller's does not like an answer that others would
+            outcome.live.on_close(lambda over: call.amend(over, clock()))
+            outcome.live.close()
+        if RetryScheduled in call.heard:
+            call.info.retries += 1
+            call.tell(RetryScheduled(call.info, call.attempts[-1], wait))
+        await backend.sleep(wait)
+        call.waited(clock())
 
     return with_retry
 
 
-def _pay(budget: Budget | None, outcome: Outcome, now: float) -> None:
-    """Pay in for a call, unless it was turned away here: that is no load that retries may add to."""
-    if budget is not None and outcome.kind not in REJECTIONS:
-        budget.deposit(now)
-
-
-def _settle(call: Call, ration: Ration | None, attempt: Outcome, over: Outcome | None, now: float) -> None:
+def _settle(call: Call, decider: Decider | None, attempt: Outcome, over: Outcome | None, now: float) -> None:
     """Settle with the budget; and note when and how a body ended that was open when its attempt was recorded."""
-    if ration is not None:
-        ration.settle(over, now)
+    if decider is not None:
+        decider.settle(over, now)
     if attempt.live is None:
         return
     call.amend(over, now)

@@ -1,8 +1,8 @@
-"""httpx's auth flows, blocking and asynchronous, driven in one way over any wire."""
+"""httpx's auth flows: from what `auth=` was given, and driven in one way, blocking and asynchronous, over any wire."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -10,9 +10,10 @@ import httpx
 
 from resilient_client.exchange import WireError
 from resilient_client.result import FailureKind
-from resilient_client.wire.bodies import Bytes, BytesBody, RequestStream
+from resilient_client.wire.bodies import Bytes, BytesBody
 from resilient_client.wire.classify import of_foreign
 from resilient_client.wire.coding import discard_body, read_raw
+from resilient_client.wire.request_stream import RequestStream
 from resilient_client.wire.urls import httpx_url, parse_url
 
 if TYPE_CHECKING:
@@ -37,6 +38,17 @@ def _checked(request: object) -> httpx.Request:
     if not isinstance(request, httpx.Request):
         raise FlowFailed(f"auth= gave {type(request).__name__} instead of a request")
     return request
+
+
+class FunctionAuth(httpx.Auth):
+    """An auth that is a function: it takes the request and returns the one to send."""
+
+    def __init__(self, function: Callable[[httpx.Request], httpx.Request]) -> None:
+        self._function = function
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send what the function returns."""
+        yield self._function(request)
 
 
 class Flow(Protocol):

@@ -6,8 +6,6 @@ import io
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, Final, cast
 
-import httpx
-
 from resilient_client.exchange import Body
 
 CHUNK: Final = 64 * 1024
@@ -190,10 +188,6 @@ class Pieces:
             raise BodyFailed(f"the request body is {how} than its Content-Length, {wanted} bytes")
 
 
-class RequestStream(Pieces, httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body as any httpx transport takes it."""
-
-
 class BodyFailed(Exception):
     """The caller's own body raised; its exception is the cause."""
 
@@ -223,14 +217,6 @@ def checked_piece(piece: object) -> bytes | None:
     if isinstance(piece, (bytearray, memoryview)):
         return bytes(piece)
     raise TypeError(f"the pieces of a body must be bytes, not {type(piece).__name__}")
-
-
-def pieces_of(stream: Any) -> Iterable[bytes] | AsyncIterable[bytes]:
-    """Return what a transport was given to send, without the layer that only foreign transports need."""
-    pieces: Iterable[bytes] | AsyncIterable[bytes] = (
-        stream.body.chunks() if isinstance(stream, RequestStream) else stream
-    )
-    return pieces
 
 
 class BytesBody:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from resilient_client.exchange import WireError
 from resilient_client.result import FailureKind
 from resilient_client.wire.decoders import decoder_of, undecodable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
     from resilient_client.exchange import Answer
     from resilient_client.headers import Headers
@@ -104,8 +104,12 @@ class Collector:
         return self._whole or b""
 
 
-async def read_body(answer: Answer, cap: int) -> bytes:
+def read_body(answer: Answer, cap: int) -> Coroutine[Any, Any, bytes]:
     """Return the decoded body of `answer`, at most `cap` bytes; its connection is let go of if anything goes wrong."""
+    return (_read_coded if "content-encoding" in answer.headers else read_raw)(answer, cap)
+
+
+async def _read_coded(answer: Answer, cap: int) -> bytes:
     body = answer.body
     try:
         unpacker, collector = Unpacker(answer.headers, cap), Collector()
@@ -121,18 +125,24 @@ async def read_body(answer: Answer, cap: int) -> bytes:
 
 async def read_raw(answer: Answer, cap: int) -> bytes:
     """Return the body of `answer` as it came, at most `cap` bytes."""
-    pieces: list[bytes] = []
-    size = 0
+    body, first, size = answer.body, b"", 0
+    collector: Collector | None = None
     try:
-        while data := await answer.body.read():
+        while data := await body.read():
             size += len(data)
             if size > cap:
                 raise WireError(FailureKind.TOO_LARGE, f"the body is larger than {cap} bytes", sent=True)
-            pieces.append(data)
+            if not first:  # most bodies come in one piece
+                first = data
+                continue
+            if collector is None:
+                collector = Collector()
+                collector.keep(first)
+            collector.keep(data)
     except BaseException:
-        answer.body.abort()
+        body.abort()
         raise
-    return b"".join(pieces)
+    return first if collector is None else collector.content()
 
 
 DISCARD: Final = 64 * 1024

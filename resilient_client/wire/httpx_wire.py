@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from math import inf
-from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import httpx
@@ -20,8 +20,8 @@ import httpx
 from resilient_client.exchange import Answer, Hops, Limits, WireRequest
 from resilient_client.headers import Headers
 from resilient_client.wire.auth_flows import authenticated
-from resilient_client.wire.bodies import RequestStream
 from resilient_client.wire.pool import BODY, FRESH, LIMITS, REUSED, UPGRADE, Pool
+from resilient_client.wire.request_stream import RequestStream
 from resilient_client.wire.sockets import Expired
 from resilient_client.wire.sockets.blocking import BlockingChunks
 from resilient_client.wire.sockets.pieces import AsyncChunks, AsyncPieces
@@ -32,15 +32,8 @@ if TYPE_CHECKING:
     from resilient_client.wire.sockets import ChunkSource
 
 
-def _as_httpx_wrote_it(method: Any) -> Any:
-    """Return `method` when its code is in httpx's own files, else None: then somebody patched it before we came."""
-    code = getattr(method, "__code__", None)
-    unpatched = code is not None and Path(code.co_filename).is_relative_to(Path(httpx.__file__).parent)
-    return method if unpatched else None
-
-
-BLOCKING_AS_IT_CAME: Final = _as_httpx_wrote_it(httpx.HTTPTransport.handle_request)
-ASYNCIO_AS_IT_CAME: Final = _as_httpx_wrote_it(httpx.AsyncHTTPTransport.handle_async_request)
+HTTPX_CODE: Final = httpx.HTTPTransport.__enter__.__code__.co_filename
+"""Where httpx's own methods are from. Who patches one puts a function from elsewhere in its place, or no function."""
 
 
 def _peer_of(extensions: Any) -> Callable[[], tuple[str, int] | None] | None:
@@ -152,8 +145,9 @@ class BlockingHttpxWire(HttpxWire):
     asynchronous = False
 
     def untouched(self) -> bool:
-        """Compare httpx's method with the one it came with."""
-        return httpx.HTTPTransport.handle_request is BLOCKING_AS_IT_CAME
+        """Return whether httpx's method is its own."""
+        method = httpx.HTTPTransport.handle_request
+        return type(method) is FunctionType and method.__code__.co_filename == HTTPX_CODE
 
     async def handle(self, request: httpx.Request, limits: Limits) -> Any:  # noqa: ARG002 - nothing here can interrupt it
         """Block until the transport answers."""
@@ -203,8 +197,9 @@ class AsyncioHttpxWire(HttpxWire):
         self._closing: set[asyncio.Task[None]] = set()
 
     def untouched(self) -> bool:
-        """Compare httpx's method with the one it came with."""
-        return httpx.AsyncHTTPTransport.handle_async_request is ASYNCIO_AS_IT_CAME
+        """Return whether httpx's method is its own."""
+        method = httpx.AsyncHTTPTransport.handle_async_request
+        return type(method) is FunctionType and method.__code__.co_filename == HTTPX_CODE
 
     async def handle(self, request: httpx.Request, limits: Limits) -> Any:
         """Await the transport's answer, no longer than the attempt may last."""

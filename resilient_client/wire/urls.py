@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, cast
-from urllib.parse import unquote
-
-import httpx
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from resilient_client.errors import ConfigError
 from resilient_client.exchange import Url
 from resilient_client.redact import shortened, shown_url
+
+if TYPE_CHECKING:
+    import httpx
 
 Params = Mapping[str, Any] | Sequence[tuple[str, Any]] | str | bytes
 
@@ -48,6 +48,8 @@ def _parse(text: str, shown: str) -> httpx.URL:
     port = _PORT.search(authority[1]) if authority else None
     if port and port[1] and not (re.fullmatch(r"[0-9]{1,5}", port[1]) and 1 <= int(port[1]) <= 65535):
         raise ConfigError(f"url={shown!r}: the port must be 1 to 65535")
+    import httpx  # noqa: PLC0415 - for URLs that are new; a client has loaded it
+
     try:
         return httpx.URL(text)
     except (httpx.InvalidURL, ValueError, TypeError) as problem:
@@ -59,6 +61,8 @@ def parse_url(text: str, *, base: Url | None = None) -> Url:
     shown = shown_url(text)
     if base is None or _SCHEME.match(text):
         return _checked(_parse(text, shown), shown)
+    import httpx  # noqa: PLC0415
+
     try:
         joined = httpx.URL(str(base)).join(text)
     except (httpx.InvalidURL, ValueError) as problem:
@@ -144,6 +148,8 @@ class Base:
         return target
 
     def _refuse_climbing(self, url: str) -> None:
+        from urllib.parse import unquote  # noqa: PLC0415 - httpx has loaded it
+
         depth = 0
         for segment in unquote(url.partition("?")[0].partition("#")[0]).replace("\\", "/").split("/"):
             depth += {"": 0, ".": 0, "..": -1}.get(segment, 1)
@@ -152,6 +158,8 @@ class Base:
 
 
 def _with_params(url: Url, params: Params) -> Url:
+    import httpx  # noqa: PLC0415
+
     try:
         own = httpx.URL(str(url))
         added = httpx.QueryParams(cast("Any", params)).multi_items()
@@ -164,4 +172,6 @@ def _with_params(url: Url, params: Params) -> Url:
 @lru_cache(maxsize=1024)
 def httpx_url(url: Url) -> httpx.URL:
     """Return `url` as httpx's class; remembered."""
+    import httpx  # noqa: PLC0415
+
     return httpx.URL(str(url))
