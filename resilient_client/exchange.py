@@ -229,6 +229,7 @@ class Wire(Protocol):
     `Limits.public_only`, for each connection that carries the request, has a true attribute `judges_addresses`, and one
     that keeps `WireRequest.upgrade` has a true attribute `upgrades`; others are not given such requests. One whose
     `close()` may wait has a `retire()` that does the same and does not, for a client that goes over to another wire.
+    One that has something to make ready has a `prepare(policies)`, which may raise `ConfigError`.
     """
 
     async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:

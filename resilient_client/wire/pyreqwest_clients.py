@@ -22,10 +22,12 @@ from resilient_client.forking import generation
 from resilient_client.result import FailureKind
 from resilient_client.wire.choices import refuse
 from resilient_client.wire.pool import KEEPALIVE, MAX_IDLE
+from resilient_client.wire.pyreqwest_errors import causes_of
 from resilient_client.wire.tls_settings import Cert, TlsSettings
 
 if TYPE_CHECKING:
     from resilient_client.exchange import Limits
+    from resilient_client.policy import Timeouts
     from resilient_client.wire.options import WireOptions
     from resilient_client.wire.proxies import Proxy
 
@@ -103,6 +105,11 @@ def duration(seconds: float) -> timedelta:
     return _duration(int(seconds * 1000) + 1)
 
 
+def why_not(problem: Exception) -> str:
+    """Return why there is no client, such as that this machine has no roots."""
+    return f"no client could be made: {': '.join(causes_of(problem))}"
+
+
 class Clients:
     """The clients of one wire."""
 
@@ -111,10 +118,19 @@ class Clients:
         self._new_builder = new_builder
         self._asynchronous = asynchronous
         self._kept: dict[Key, Any] = {}
+
+    def prepare(self, timeouts: Timeouts) -> None:
+        """Make the client for calls with these timeouts now: it takes milliseconds; raises `ConfigError`."""
+        connect, read, attempt = (
+            inf if value is None else value for value in (timeouts.connect, timeouts.read, timeouts.attempt)
+        )
+        key = (connect, inf if attempt <= read else read, False)
+        if key in self._kept or len(self._kept) >= MOST_CLIENTS:
+            return
         try:
-            self._new_client((inf, inf, False))  # the first one takes its time, for the roots of the system
+            self._new_client(key)
         except ValueError as problem:
-            raise ConfigError(f"wire='pyreqwest': it does not take these options ({problem})") from problem
+            raise ConfigError(f"wire='pyreqwest': {why_not(problem)}") from problem
 
     def forget(self) -> None:
         """Let go of all: idle connections are closed, those in use when their answer was read."""
@@ -140,7 +156,10 @@ class Clients:
         elif limits.attempt_until - limits.clock() <= read:
             read = inf
         key = (limits.connect, read, fresh)
-        return self._kept.get(key) or self._new_client(key)
+        try:
+            return self._kept.get(key) or self._new_client(key)
+        except ValueError as problem:
+            raise WireError(FailureKind.LOCAL, why_not(problem), sent=False) from problem
 
     def _new_client(self, key: Key) -> Any:
         connect, read, fresh = key

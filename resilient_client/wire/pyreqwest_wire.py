@@ -28,9 +28,10 @@ from resilient_client.wire.pyreqwest_clients import AT_ONCE, ClientOptions, Clie
 from resilient_client.wire.pyreqwest_errors import of_pyreqwest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
     from resilient_client.exchange import Hops, Limits, RawHeaders, WireRequest
+    from resilient_client.policy import Policy
     from resilient_client.wire.options import WireOptions
 
 MOST_ORIGINS: Final = 1024
@@ -55,6 +56,11 @@ class PyreqwestWire(ABC):
         self._clients = Clients(options, self.new_builder, asynchronous=self.asynchronous)
         self._kept_until: dict[str, float] = {}
         self._coded: tuple[RawHeaders, Any] = ([], HeaderMap())
+
+    def prepare(self, policies: Iterable[Policy]) -> None:
+        """Make what calls under `policies` need; raises `ConfigError` when that cannot be made."""
+        for policy in policies:
+            self._clients.prepare(policy.timeouts)
 
     async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:
         """Send `request`, through its auth flow when it has one; raises `WireError`."""
