@@ -154,7 +154,11 @@ class BaseClient:
 
         requests = RequestBuilder(settings.requests, asynchronous=self._asynchronous)
         routes = route_table(settings.routes)
-        check_wire(wire, [settings.policy, *(settings.routes or {}).values()])
+        policies = [settings.policy, *(settings.routes or {}).values()]
+        check_wire(wire, policies)
+        prepare = getattr(wire, "prepare", None)
+        if prepare is not None:
+            prepare(policies)
         return lambda: Plan(settings.policy, routes, requests, self.kernels, self._backend, send_over(wire))
 
     @property

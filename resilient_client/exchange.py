@@ -231,7 +231,9 @@ class Wire(Protocol):
     Other wires implement this and nothing else. A wire must honour every limit, must leave nothing behind when it is
     interrupted at any point, and gives a connection back only when an answer was read to its end. One that keeps
     `Limits.public_only`, for each connection that carries the request, has a true attribute `judges_addresses`, and one
-    that keeps `WireRequest.upgrade` has a true attribute `upgrades`; others are not given such requests.
+    that keeps `WireRequest.upgrade` has a true attribute `upgrades`; others are not given such requests. One whose
+    `close()` may wait has a `retire()` that does the same and does not, for a client that goes over to another wire.
+    One that has something to make ready has a `prepare(policies)`, which may raise `ConfigError`.
     """
 
     async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:

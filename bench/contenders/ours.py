@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -22,6 +23,8 @@ def settings(target: Target, options: dict[str, Any]) -> dict[str, Any]:
     patient = Timeouts(connect=60, read=60, write=60, attempt=60, total=60)  # what the others are given as well
     policy = Policy(timeouts=patient, bulkhead=Bulkhead(max_concurrent=max(100, target.at_once)))
     verify = ssl.create_default_context(cafile=target.roots) if target.roots else True
+    if target.roots and options.get("wire") == "pyreqwest":  # it knows the system's roots alone, or those
+        os.environ["SSL_CERT_FILE"], verify = target.roots, True
     return {"base_url": target.url, "policy": policy, "verify": verify, **options}
 
 

@@ -94,8 +94,10 @@ class AiohttpWire:
         left = limits.attempt_until - limits.clock()
         if left <= 0:
             raise WireError(limits.attempt_kind, "the time was up before the request was sent", sent=False)
-        options: dict[str, Any] = dict(self._proxy)
-        if url.scheme == "https":
+        options: dict[str, Any] = {**self._proxy, **_sent(request)}
+        if url.scheme == "http":  # of a proxy without a tunnel, aiohttp forgets the fields that are for it
+            options["headers"].extend(self._proxy.get("proxy_headers", {}))
+        else:
             options["ssl"] = self._tls.context()
             options["server_hostname"] = url.host.removesuffix(".")
         HOP.set(hop)
@@ -105,7 +107,6 @@ class AiohttpWire:
                 url_of(url.text),
                 allow_redirects=False,
                 timeout=_timeouts(limits.connect, limits.read),
-                **_sent(request),
                 **options,
             )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
@@ -16,20 +15,24 @@ import httpx2
 from resilient_client.exchange import Answer, Limits, WireError, WireRequest
 from resilient_client.forking import on_fork
 from resilient_client.result import FailureKind
-from resilient_client.wire.bodies import Pieces
 from resilient_client.wire.choices import refuse
 from resilient_client.wire.heads import check_head
-from resilient_client.wire.httpx2_network import AsyncioBackend, BlockingBackend, Hop, Within, spoil_unless_clean
+from resilient_client.wire.httpx2_network import Hop, Within, spoil_unless_clean
+from resilient_client.wire.httpx2_transports import (
+    AsyncioTransport2,
+    BlockingTransport2,
+    Counted,
+    Opened,
+    RequestStream2,
+)
 from resilient_client.wire.httpx_wire import AsyncioHttpxWire, BlockingHttpxWire, HttpxWire
 from resilient_client.wire.pool import KEEPALIVE, MAX_IDLE
 from resilient_client.wire.sockets import Expired
 from resilient_client.wire.sockets.pieces import AsyncPieces
 from resilient_client.wire.tls_settings import TlsSettings
 from resilient_client.wire.transports import cause_of, classified
-from resilient_client.wire.users import Users
 
 if TYPE_CHECKING:
-    from resilient_client.exchange import AnswerBody
     from resilient_client.wire.options import WireOptions
     from resilient_client.wire.sockets import ChunkSource
 
@@ -56,36 +59,6 @@ def make(options: WireOptions, *, asynchronous: bool, base_url: str | None) -> H
     if options.local_address is not None:
         given["local_address"] = options.local_address
     return AsyncioHttpx2Wire(given) if asynchronous else BlockingHttpx2Wire(given)
-
-
-class RequestStream2(Pieces, httpx2.SyncByteStream, httpx2.AsyncByteStream):
-    """A body as httpx2's transports take it."""
-
-
-class BlockingTransport2(httpx2.HTTPTransport):
-    """httpx2's transport with its pool, over sockets that know the limits."""
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        kind = httpcore2.HTTPProxy if "proxy_url" in options else httpcore2.ConnectionPool
-        self._pool = kind(network_backend=BlockingBackend(), **options)
-
-
-class AsyncioTransport2(httpx2.AsyncHTTPTransport):
-    """httpx2's asynchronous transport with its pool, over sockets that know the limits."""
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        kind = httpcore2.AsyncHTTPProxy if "proxy_url" in options else httpcore2.AsyncConnectionPool
-        self._pool = kind(network_backend=AsyncioBackend(), **options)
-
-
-class Opened:
-    """A transport, and who uses it."""
-
-    __slots__ = ("transport", "users")
-
-    def __init__(self, transport: Any, close: Callable[[Any], None]) -> None:
-        self.transport = transport
-        self.users = Users(lambda: close(transport))
 
 
 class Httpx2Wire(HttpxWire):
@@ -179,37 +152,6 @@ def _request(request: WireRequest, hop: Hop) -> httpx2.Request:
         stream=RequestStream2(request.body, request.headers),
         extensions={"timeout": timeouts, "target": request.url.target.encode("ascii")},
     )
-
-
-class Counted:
-    """The body of an answer, whose end is the end of its exchange."""
-
-    __slots__ = ("_body", "_users")
-
-    def __init__(self, body: AnswerBody, users: Users) -> None:
-        self._body = body
-        self._users: Users | None = users
-
-    async def read(self) -> bytes:
-        """Return the next bytes, empty at the end; raises `WireError`."""
-        try:
-            data = await self._body.read()
-        except BaseException:
-            self._over()
-            raise
-        if not data:
-            self._over()
-        return data
-
-    def abort(self) -> None:
-        """Let go of the rest."""
-        self._body.abort()
-        self._over()
-
-    def _over(self) -> None:
-        users, self._users = self._users, None
-        if users is not None:
-            users.leave()
 
 
 class BlockingHttpx2Wire(Httpx2Wire, BlockingHttpxWire):

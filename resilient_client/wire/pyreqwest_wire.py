@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from datetime import timedelta
 from functools import lru_cache, partial
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -18,76 +17,33 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from pyreqwest.client import ClientBuilder, SyncClientBuilder
 from pyreqwest.http import HeaderMap, Url
 
-from resilient_client.errors import ConfigError
 from resilient_client.exchange import Answer, WireError
-from resilient_client.forking import generation
 from resilient_client.headers import Headers
 from resilient_client.result import FailureKind
 from resilient_client.wire.auth_flows import authenticated
 from resilient_client.wire.bodies import BytesBody, Pieces
-from resilient_client.wire.heads import check_head
-from resilient_client.wire.pool import KEEPALIVE, MAX_IDLE
+from resilient_client.wire.pool import KEEPALIVE
+from resilient_client.wire.pyreqwest_answers import ReqwestBody, head_of
+from resilient_client.wire.pyreqwest_clients import AT_ONCE, ClientOptions, Clients, duration
 from resilient_client.wire.pyreqwest_errors import of_pyreqwest
-from resilient_client.wire.pyreqwest_options import ClientOptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
     from resilient_client.exchange import Hops, Limits, RawHeaders, WireRequest
+    from resilient_client.policy import Policy
     from resilient_client.wire.options import WireOptions
 
-AT_ONCE: Final = 64 * 1024
-"""Bytes of a body that come with its head; a body below that is whole by then."""
-
-MOST_CLIENTS: Final = 16
-"""Clients of pyreqwest that a wire keeps: one per pair of connect and read timeouts in use."""
-
 MOST_ORIGINS: Final = 1024
-
-USUAL: Final = 16
-"""Header fields that few answers have more of; below that, hyper's own bounds do."""
 
 VERSIONS: Final = {"HTTP/0.9": "HTTP/0.9", "HTTP/1.0": "HTTP/1.0", "HTTP/1.1": "HTTP/1.1", "HTTP/2.0": "HTTP/2"}
 
 url_of = lru_cache(maxsize=1024)(Url)
 
-_home = -1
-"""The process, by its generation, that pyreqwest's thread runs in; -1 before there is one."""
-
 
 def make(options: WireOptions, *, asynchronous: bool, base_url: str | None) -> PyreqwestWire:
     """Return the wire for a client's options; raises `ConfigError` for what pyreqwest cannot do."""
     return (AsyncioWire if asynchronous else BlockingWire)(ClientOptions.of(options, base_url))
-
-
-Key = tuple[float, float, bool]
-"""What a client of pyreqwest is made for: connect and read timeout in seconds, and whether it keeps no connection."""
-
-
-@lru_cache(maxsize=4096)
-def _duration(milliseconds: int) -> timedelta:
-    return timedelta(milliseconds=milliseconds)
-
-
-def duration(seconds: float) -> timedelta:
-    """Return `seconds` in whole milliseconds, upwards: who ends then must find that the time is up."""
-    return _duration(int(seconds * 1000) + 1)
-
-
-def head_of(response: Any) -> tuple[list[tuple[str, str]], float]:
-    """Return the header fields of a response, and how long it says that its body is; raises `WireError`."""
-    try:
-        fields: dict[str, Any] = response.headers.dict_multi_value()
-    except ValueError:
-        what = "a header field of the answer has bytes that are not ASCII, and pyreqwest does not give those away"
-        raise WireError(FailureKind.PROTOCOL, what, sent=True) from None
-    pairs = list(fields.items())
-    if list in map(type, fields.values()):
-        pairs = [(name, one) for name, value in pairs for one in ([value] if isinstance(value, str) else value)]
-    if response.status < 102 or "transfer-encoding" in fields or len(pairs) > USUAL:
-        check_head(response.status, pairs, fields.get)
-    length = fields.get("content-length")
-    return pairs, int(length) if isinstance(length, str) and length.isdecimal() else inf
 
 
 class PyreqwestWire(ABC):
@@ -97,14 +53,14 @@ class PyreqwestWire(ABC):
     asynchronous: ClassVar[bool]
 
     def __init__(self, options: ClientOptions) -> None:
-        self._options = options
-        self._clients: dict[Key, Any] = {}
+        self._clients = Clients(options, self.new_builder, asynchronous=self.asynchronous)
         self._kept_until: dict[str, float] = {}
         self._coded: tuple[RawHeaders, Any] = ([], HeaderMap())
-        try:
-            self._new_client((inf, inf, False))  # the first one takes its time, for the roots of the system
-        except ValueError as problem:
-            raise ConfigError(f"wire='pyreqwest': it does not take these options ({problem})") from problem
+
+    def prepare(self, policies: Iterable[Policy]) -> None:
+        """Make what calls under `policies` need; raises `ConfigError` when that cannot be made."""
+        for policy in policies:
+            self._clients.prepare(policy.timeouts)
 
     async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:
         """Send `request`, through its auth flow when it has one; raises `WireError`."""
@@ -141,7 +97,7 @@ class PyreqwestWire(ABC):
     def _built(self, request: WireRequest, limits: Limits, *, fresh: bool) -> Any:
         """Return the request, ready to be sent; raises `WireError` for one that pyreqwest does not take."""
         content = request.body.content
-        client = self._client(limits, content, fresh=fresh)
+        client = self._clients.get(limits, content, fresh=fresh)
         until = limits.attempt_until if limits.stream_until is None else limits.stream_until
         left = until - limits.clock()
         if left <= 0:
@@ -168,42 +124,6 @@ class PyreqwestWire(ABC):
             self._coded = raw, coded
         return coded
 
-    def _client(self, limits: Limits, content: bytes | None, *, fresh: bool) -> Any:
-        """Return which client takes a request.
-
-        Its read timeout runs from the start of a request to its head. So there is none for a request that takes time
-        to send, and none for one that has no more time than that.
-        """
-        if _home != generation():
-            _claim_the_thread()
-        read = limits.read
-        client = self._clients.get((limits.connect, read, fresh))
-        if content is None or len(content) > AT_ONCE:
-            read = inf
-        elif limits.stream_until is not None and not self.asynchronous:
-            left = limits.attempt_until - limits.clock()
-            read = read if left > 0.95 * read else _step_above(left)
-        elif client is not None:
-            return client
-        elif limits.attempt_until - limits.clock() <= read:
-            read = inf
-        key = (limits.connect, read, fresh)
-        return self._clients.get(key) or self._new_client(key)
-
-    def _new_client(self, key: Key) -> Any:
-        connect, read, fresh = key
-        while len(self._clients) >= MOST_CLIENTS:
-            with suppress(StopIteration, KeyError):  # another thread takes one out at the same time
-                del self._clients[next(iter(self._clients))]
-        builder = self._options.configure(self.new_builder()).pool_idle_timeout(duration(KEEPALIVE))
-        builder = builder.pool_max_idle_per_host(0 if fresh else MAX_IDLE)
-        if connect < inf:
-            builder = builder.connect_timeout(duration(connect))
-        if read < inf:
-            builder = builder.read_timeout(duration(read))
-        client = self._clients[key] = builder.build()
-        return client
-
     def kept(self, origin: str, limits: Limits) -> None:
         """Note that a connection to `origin` went back to the pool, for which pyreqwest has no word."""
         if len(self._kept_until) >= MOST_ORIGINS:
@@ -212,7 +132,7 @@ class PyreqwestWire(ABC):
 
     async def close(self) -> None:
         """Let go of the clients: idle connections are closed, those in use when their answer was read."""
-        self._clients = {}
+        self._clients.forget()
 
     # How the other thread is asked: once for threads, once for tasks.
 
@@ -239,60 +159,6 @@ class PyreqwestWire(ABC):
     @abstractmethod
     def pieces(self, pieces: Pieces, limits: Limits) -> Any:
         """Return what iterates over a request's body."""
-
-
-def _claim_the_thread() -> None:
-    """Take pyreqwest's thread for this process; raises `WireError` in one that was forked from its owner."""
-    global _home  # noqa: PLW0603 - there is one such thread per process
-    if _home not in {-1, generation()}:
-        why = "pyreqwest's thread stayed in the process that this one was forked from"
-        raise WireError(FailureKind.LOCAL, f"{why}; use the default wire here, or begin with spawn", sent=False)
-    _home = generation()
-
-
-def _step_above(seconds: float) -> float:
-    """Return the next of a few steps, an eighth apart, so that about the same time does not make one more client."""
-    step = 2.0**-10
-    while step < seconds:
-        step *= 1.125
-    return step
-
-
-class ReqwestBody:
-    """The body of an answer; the other thread reads ahead by a piece."""
-
-    __slots__ = ("_asked", "_limits", "_origin", "_reader", "_wire")
-
-    def __init__(self, wire: PyreqwestWire, asked: Any, reader: Any, limits: Limits, origin: str) -> None:
-        self._wire = wire
-        self._asked: Any = asked
-        self._reader = reader
-        self._limits = limits
-        self._origin = origin
-
-    async def read(self) -> bytes:
-        """Return the next bytes, empty at the end; raises `WireError`."""
-        if self._asked is None:
-            return b""
-        try:
-            piece = await self._wire.chunk(self._reader, self._limits)
-        except Exception as problem:  # noqa: BLE001 - classified
-            self.abort()
-            raise of_pyreqwest(problem, self._limits, in_body=True) from None
-        except BaseException:
-            self.abort()
-            raise
-        if piece is None:
-            self._asked = None
-            self._wire.kept(self._origin, self._limits)
-            return b""
-        return bytes(piece)
-
-    def abort(self) -> None:
-        """Let go of the rest."""
-        asked, self._asked = self._asked, None
-        if asked is not None:
-            self._wire.let_go(asked)
 
 
 class BlockingWire(PyreqwestWire):

@@ -2,11 +2,12 @@
 
 import importlib
 import sys
+from math import inf
 
 import httpx
 import pytest
 
-from resilient_client import AsyncClient, Client, ConfigError, Policy, load_policies
+from resilient_client import AsyncClient, Client, ConfigError, Policy, Timeouts, load_policies
 from resilient_client.wire.choices import CHOICES, NAMES
 
 BLOCKING = [name for name, choice in CHOICES.items() if choice.blocking]
@@ -137,3 +138,19 @@ def test_a_tls_error_is_none_of_this_machine():
 def test_every_wire_has_a_module_with_what_makes_it():
     for choice in CHOICES.values():
         assert callable(importlib.import_module(choice.module).make)
+
+
+def test_a_machine_without_roots_is_told_of_when_the_client_is_made(monkeypatch, tmp_path):
+    empty = tmp_path / "roots.pem"
+    empty.write_text("")
+    monkeypatch.setenv("SSL_CERT_FILE", str(empty))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    with pytest.raises(ConfigError, match="wire='pyreqwest': no client could be made: .*No CA certificates"):
+        Client("orders", wire="pyreqwest")
+
+
+def test_what_the_policies_of_a_client_need_is_made_with_it():
+    short, long = Timeouts(connect=1, read=2, attempt=3), Timeouts(connect=2, read=5, attempt=4)
+    routes = {"GET /a": Policy(timeouts=long)}
+    with Client("orders", wire="pyreqwest", policy=Policy(timeouts=short), routes=routes) as client:
+        assert sorted(client._wire._clients._kept) == [(1, 2, False), (2, inf, False)]
