@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import shlex
+import sys
+import time
+import traceback
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from bench import goals
 from bench.cases import CASES
 from bench.contenders import CONTENDERS
+from bench.limits import raise_limit
 
 RESULTS: Final = Path(__file__).with_name("results")
 
@@ -32,7 +39,9 @@ PARTS: Final = {
     "layers": Part("the policies around a wire that does nothing", {"rounds": 5}),
     "telemetry": Part("what telemetry costs"),
     "imports": Part("what importing costs", {"rounds": 5}),
-    "memory": Part("memory per call in flight", {"rounds": 1, "contenders": ("ours", "httpx", "aiohttp")}),
+    "memory": Part(
+        "memory per call in flight", {"rounds": 1, "calls": (100, 1_000), "contenders": ("ours", "httpx", "aiohttp")}
+    ),
     "scale": Part("cost against what a process has", {"rounds": 1, "seconds": 0.3, "most": 1000}),
     "policy_files": Part("what policy files cost"),
 }
@@ -42,15 +51,16 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure what calls cost.")
     told = "; ".join(f"{name}: {part.meaning}" for name, part in PARTS.items())
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"all, or some of: {told}")
+    parser.add_argument("--from", dest="since", metavar="PART", help="go on with this part and those after it")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and cases; a first look")
     parser.add_argument("--save", action="store_true", help="write bench/results/PART.json, which the docs are made of")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--case", metavar="A,B", help=f"of compare: {', '.join(CASES)}")
     parser.add_argument("--contenders", metavar="A,B", help=f"of compare: {', '.join(CONTENDERS)}")
-    parser.add_argument("--rounds", type=int, help="rounds of each part that has rounds")
+    parser.add_argument("--rounds", type=int, help="rounds of each part that has rounds, however long they take")
     parser.add_argument("--seconds", type=float, help="length of a measured window")
     given = parser.parse_args()
-    for wrong in set(given.parts) - PARTS.keys():
+    for wrong in {*given.parts, *([given.since] if given.since else [])} - PARTS.keys():
         parser.error(f"{wrong}: parts are {', '.join(PARTS)}")
     for option, known in (("case", CASES), ("contenders", CONTENDERS)):
         names = getattr(given, option)
@@ -67,26 +77,64 @@ def options_of(name: str, given: argparse.Namespace) -> dict[str, Any]:
         options |= {key: value for key, value in (("cases", given.case), ("contenders", given.contenders)) if value}
     if name in {"compare", "layers", "imports", "memory", "scale"} and given.rounds:
         options["rounds"] = given.rounds
+    if name in {"compare", "memory", "scale"} and given.rounds:
+        options["minutes"] = math.inf
     if name in {"compare", "scale"} and given.seconds:
         options["seconds"] = given.seconds
     return options
 
 
-def main() -> None:
+def main() -> int:
     given = arguments()
-    for name in given.parts or PARTS:
-        part: Any = import_module(f"bench.{name}")
-        found = part.measure(**options_of(name, given))
-        if given.save:
-            RESULTS.mkdir(exist_ok=True)
-            (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
-        if given.json:
-            print(json.dumps(found))
-            continue
-        print(*(table.text() for table in part.tables(found)), sep="\n", flush=True)
-        for note in part.notes(found) if hasattr(part, "notes") else ():
-            print(f"  {note.replace('*', '')}")
+    raise_limit()
+    names, found, failed = chosen(given), {}, []
+    for name in names:
+        started = time.monotonic()
+        try:
+            found[name] = run(name, given)
+        except Exception:
+            failed.append(name)
+            traceback.print_exc()
+        print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    if not given.json and (reached := goals.table(found, whole=False)).rows:
+        print(reached.text())
+    if failed:
+        options = [option for option in sys.argv[1:] if option not in {*PARTS, "--from"}]
+        again = shlex.join(["python", "-m", "bench", *options, *failed])
+        print(f"{', '.join(failed)} failed; again: {again}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def chosen(given: argparse.Namespace) -> list[str]:
+    """Return the parts to run, in their order."""
+    names = list(PARTS)
+    if given.since:
+        return names[names.index(given.since) :]
+    return [name for name in names if name in given.parts] or names
+
+
+def run(name: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Measure a part; save and print what was found."""
+    part: Any = import_module(f"bench.{name}")
+    found: dict[str, Any] = part.measure(**options_of(name, given))
+    if given.save:
+        save(name, found)
+    if given.json:
+        print(json.dumps({name: found}), flush=True)
+        return found
+    print(*(table.text() for table in part.tables(found)), sep="\n", flush=True)
+    for note in part.notes(found) if hasattr(part, "notes") else ():
+        print(f"  {note.replace('*', '')}")
+    return found
+
+
+def save(name: str, found: dict[str, Any]) -> None:
+    """Write a part's results as soon as they are there, whole or not at all."""
+    RESULTS.mkdir(exist_ok=True)
+    unfinished = RESULTS / f".{name}.json"
+    unfinished.write_text(json.dumps(found, indent=1) + "\n")
+    unfinished.replace(RESULTS / f"{name}.json")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count, repeat
 from typing import Final, Literal
 
 SMALL: Final = 200
@@ -20,6 +22,8 @@ class Case:
     at_once: int = 1
     size: int = SMALL
     tls: bool = False
+    fresh: bool = False
+    """Whether each request is for another URL."""
 
     @property
     def title(self) -> str:
@@ -28,6 +32,7 @@ class Case:
         parts = [f"{self.at_once:,} {callers}{'s' if self.at_once > 1 else ''}"]
         parts += ["64 KiB"] if self.size == LARGE else []
         parts += ["TLS"] if self.tls else []
+        parts += ["a new URL each time"] if self.fresh else []
         return ", ".join(parts)
 
 
@@ -38,10 +43,12 @@ CASES: Final = {
         Case("sync16", "blocking", 16),
         Case("sync1-64k", "blocking", size=LARGE),
         Case("sync1-tls", "blocking", tls=True),
+        Case("sync1-urls", "blocking", fresh=True),
         Case("async1", "asynchronous"),
         Case("async10", "asynchronous", 10),
         Case("async10-64k", "asynchronous", 10, size=LARGE),
         Case("async10-tls", "asynchronous", 10, tls=True),
+        Case("async10-urls", "asynchronous", 10, fresh=True),
         Case("async100", "asynchronous", 100),
         Case("async1000", "asynchronous", 1000),
     )
@@ -57,3 +64,12 @@ class Target:
     at_once: int
     roots: str | None = None
     """A file with the root certificate of a server that speaks TLS."""
+    fresh: bool = False
+
+    def paths(self) -> Iterator[str]:
+        """Return paths without end: always the same, or, of a fresh target, one for each of so many orders."""
+        return map("/orders/%d".__mod__, count()) if self.fresh else repeat("/")
+
+    def addresses(self) -> Iterator[str]:
+        """Return whole URLs without end, as `paths` does."""
+        return map(self.url.__add__, self.paths()) if self.fresh else repeat(self.url)

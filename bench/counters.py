@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +30,6 @@ VERSION: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 TRACED: Final = 200
 """Requests that a tracer counts the system calls of."""
 
-WHO: Final = ("floor", "ours", "httpx", "composed", "httpx2", "aiohttp", "requests", "urllib3", "niquests", "pyreqwest")
 LEEWAY: Final = {"python": 0.02, "builtin": 0.02, "system": 0.0}
 """What patch releases of Python and of the libraries below may add."""
 
@@ -48,7 +49,11 @@ def _child(contender: str, job: dict[str, Any], *, tracer: tuple[str, ...] = ())
         python = python_for(one.environment)
     except NoEnvironment:
         return None
-    child = run_module("bench.counting", json.dumps({"module": one.module, **job}), python=python, below=tracer)
+    work = {"module": one.where, "options": one.options, "loop": one.loop, **job}
+    try:
+        child = run_module("bench.counting", json.dumps(work), python=python, below=tracer)
+    except subprocess.TimeoutExpired:
+        return None
     return json.loads(child.stdout) if child.stdout.strip() else None
 
 
@@ -78,7 +83,7 @@ def record() -> None:
 # The comparison.
 
 
-def measure(contenders: tuple[str, ...] = WHO) -> dict[str, Any]:
+def measure(contenders: Iterable[str] = CONTENDERS) -> dict[str, Any]:
     """Return the counts of all contenders; system calls as the kernel sees them, where strace is installed."""
     found: dict[str, dict[str, Any]] = {}
     with server() as far_side:
@@ -106,6 +111,15 @@ def system_calls(kind: Kind, contender: str, url: str) -> float | None:
         return None
     between = lines[marks[0] + 1 : marks[1]]
     return sum("resumed>" not in line and "(" in line for line in between) / TRACED
+
+
+def notes(found: dict[str, Any]) -> list[str]:
+    """Return who could not be counted."""
+    missing = {
+        name: [kind for kind in KINDS if kind in one.kinds and name not in found["per_request"][kind]]
+        for name, one in CONTENDERS.items()
+    }
+    return [f"{CONTENDERS[name].title} was not counted: {', '.join(kinds)}" for name, kinds in missing.items() if kinds]
 
 
 def tables(found: dict[str, Any]) -> list[Table]:

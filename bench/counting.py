@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Any, Final
 
 from bench.cases import SMALL, Target
+from bench.child import loop_factory
 
 WARM_UP: Final = 30
 REQUESTS: Final = 41
@@ -97,23 +98,24 @@ def counts(found: list[dict[str, int]]) -> dict[str, int]:
 
 
 def main(job: dict[str, Any]) -> None:
-    contender = import_module(f"bench.contenders.{job['module']}")
-    target = Target(job.get("url") or here(), SMALL, 1)
+    contender = import_module(job["module"])
+    target, options = Target(job.get("url") or here(), SMALL, 1), job["options"]
     found: list[dict[str, int]] = []
     turns = marked(job["marked"]) if "marked" in job else profiled(REQUESTS, found)
     gc.disable()
     if job["kind"] == "blocking":
-        with contender.blocking(target) as get:
+        with contender.blocking(target, **options) as get:
             for _ in turns:
                 get()
     else:
 
         async def run() -> None:
-            async with contender.asynchronous(target) as get:
+            async with contender.asynchronous(target, **options) as get:
                 for _ in turns:
                     await get()
 
-        asyncio.run(run())
+        with asyncio.Runner(loop_factory=loop_factory(job["loop"])) as runner:
+            runner.run(run())
     if found:
         print(json.dumps(counts(found)), flush=True)
     os._exit(0)  # threads of a contender may still be there

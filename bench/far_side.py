@@ -1,7 +1,7 @@
 """The server for machines without nginx, and for what nginx does not do: hang, or listen on every loopback address.
 
 `python -m bench.far_side SMALL LARGE TLS CERTIFICATE` listens on these ports; `python -m bench.far_side hang PORT`
-never answers; `python -m bench.far_side everywhere PORT` answers on all of 127.0.0.0/8.
+never answers, and `python -m bench.far_side everywhere PORT` answers, on all of 127.0.0.0/8.
 """
 
 from __future__ import annotations
@@ -20,19 +20,23 @@ with suppress(ImportError):
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 
-class Answering(asyncio.Protocol):
-    """Answers each request, which is known by its end, with as many bytes as it was told."""
+class Hanging(asyncio.Protocol):
+    """Never answers, and talks to this machine only."""
 
     transport: Any
-
-    def __init__(self, size: int) -> None:
-        self.answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
-        self.buffer = b""
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         if not transport.get_extra_info("sockname")[0].startswith("127."):
             transport.abort()
+
+
+class Answering(Hanging):
+    """Answers each request, which is known by its end, with as many bytes as it was told."""
+
+    def __init__(self, size: int) -> None:
+        self.answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
+        self.buffer = b""
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -48,7 +52,7 @@ async def listen(host: str, port: int, protocol: Any, context: ssl.SSLContext | 
 
 async def main(arguments: list[str]) -> None:
     if arguments[0] == "hang":
-        await listen("127.0.0.1", int(arguments[1]), asyncio.Protocol)
+        await listen("0.0.0.0", int(arguments[1]), Hanging)
     elif arguments[0] == "everywhere":
         await listen("0.0.0.0", int(arguments[1]), lambda: Answering(SMALL))
     else:

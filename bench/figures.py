@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -13,7 +14,9 @@ from matplotlib.ticker import FuncFormatter
 
 from bench.cases import CASES
 from bench.contenders import CONTENDERS
-from bench.scale import CURVES
+from bench.curves import CURVES
+from bench.page import path_of
+from bench.ratios import measured
 
 INK: Final = "#888888"
 OURS: Final = "#e8590c"
@@ -35,6 +38,7 @@ STYLE: Final = {
 }
 
 plain: Final = FuncFormatter(lambda value, _: f"{value:,.0f}")
+short: Final = FuncFormatter(lambda value, _: f"{value / 1000:,.0f}k" if value >= 1000 else f"{value:.0f}")
 
 
 def draw(found: dict[str, Any], folder: Path) -> list[str]:
@@ -42,15 +46,23 @@ def draw(found: dict[str, Any], folder: Path) -> list[str]:
     folder.mkdir(exist_ok=True)
     drawn = []
     with mpl.rc_context(STYLE):
-        for name, make in FIGURES.items():
-            if name in found:
-                path = folder / f"performance-{name}.svg"
-                make(found[name]).savefig(path, transparent=True, metadata={"Date": None}, bbox_inches="tight")
+        for name, (part, make) in FIGURES.items():
+            if part in found:
+                path = folder / Path(path_of(name)).name
+                make(found[part]).savefig(path, transparent=True, metadata={"Date": None}, bbox_inches="tight")
                 drawn.append(path.name)
     return drawn
 
 
 def compared(found: dict[str, Any]) -> Figure:
+    return _dots(found, "cpu_us", "microseconds of CPU per request, logarithmic; fewer is better")
+
+
+def throughput(found: dict[str, Any]) -> Figure:
+    return _dots(found, "per_second", "requests per second from one core, logarithmic; more is better")
+
+
+def _dots(found: dict[str, Any], key: str, words: str) -> Figure:
     """Return dots on a line per contender, one panel per kind of client."""
     panels = [[case for case in panel if case in found["cases"]] for panel in PANELS]
     who = [_by_cost(found, panel) for panel in panels]
@@ -58,17 +70,21 @@ def compared(found: dict[str, Any]) -> Figure:
     axes = figure.subplots(len(panels), 1, sharex=True, height_ratios=[max(1, len(names)) for names in who])
     for axis, panel, names in zip(axes, panels, who, strict=True):
         for case, colour in zip(panel, COLOURS, strict=False):
-            values = [found["cases"][case].get(name, {}).get("cpu_us") for name in names]
+            values = [_value(found["cases"][case].get(name), key) for name in names]
             axis.scatter(values, range(len(names)), s=22, color=colour, label=CASES[case].title, zorder=3)
         _name_the_lines(axis, names)
-    axes[-1].set_xlabel("microseconds of CPU per request, logarithmic")
+    axes[-1].set_xlabel(words)
     return figure
+
+
+def _value(one: dict[str, Any] | None, key: str) -> float | None:
+    return median(one[key]) if one is not None and measured(one) else None
 
 
 def _by_cost(found: dict[str, Any], panel: list[str]) -> list[str]:
     """Return who was measured in the panel's first case, the cheapest last, which is the top."""
-    costs = found["cases"][panel[0]] if panel else {}
-    return sorted((name for name in costs if "cpu_us" in costs[name]), key=lambda name: -costs[name]["cpu_us"])
+    costs = {name: _value(one, "cpu_us") for name, one in (found["cases"][panel[0]] if panel else {}).items()}
+    return [name for name, cost in sorted(costs.items(), key=lambda item: -(item[1] or 0)) if cost is not None]
 
 
 def _name_the_lines(axis: Axes, names: list[str]) -> None:
@@ -83,21 +99,58 @@ def _name_the_lines(axis: Axes, names: list[str]) -> None:
 
 
 def scaled(found: dict[str, Any]) -> Figure:
-    """Return one small panel per curve."""
-    curves = found["cpu_us"]
-    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
-    axes = figure.subplots(2, 2)
-    for axis, (curve, points) in zip(axes.flat, curves.items(), strict=False):
-        measured = {int(count): value for count, value in points.items() if value is not None}
-        axis.plot(list(measured), list(measured.values()), color=OURS, marker="o", markersize=4)
-        axis.set_xscale("log")
-        axis.xaxis.set_major_formatter(plain)
-        axis.set_ylim(0, 1.15 * max(measured.values()))
-        axis.yaxis.set_major_formatter(plain)
-        axis.set_title(CURVES[curve][0], fontsize=9)
-        axis.grid(visible=True)
+    """Return one small panel per curve; the floor of a curve is in the panel with it."""
+    curves = found["curves"]
+    shown = [name for name in curves if not CURVES[name].floor_of]
+    floors = {CURVES[name].floor_of: points for name, points in curves.items()}
+    lines = -(-len(shown) // 2)
+    figure = Figure(figsize=(7.2, 2.1 * lines), layout="constrained")
+    axes = figure.subplots(lines, 2, squeeze=False)
+    for axis in axes.flat[len(shown) :]:
+        axis.set_visible(False)
+    for axis, curve in zip(axes.flat, shown, strict=False):
+        tops = [_line(axis, curves[curve], "cpu_us", OURS, "resilient-client")]
+        if curve in floors:
+            tops.append(_line(axis, floors[curve], "cpu_us", INK, "sockets by hand"))
+        axis.set_ylim(0, 1.15 * max(tops))
+        axis.set_title(CURVES[curve].title, fontsize=9)
+    axes.flat[0].legend(frameon=False, loc=(0.03, 0.2))
     figure.supylabel("microseconds of CPU per call", color=INK, fontsize=9)
     return figure
 
 
-FIGURES: Final[dict[str, Callable[[dict[str, Any]], Figure]]] = {"compare": compared, "scale": scaled}
+def remembered(found: dict[str, Any]) -> Figure:
+    """Return a line per contender: memory per call against calls in flight."""
+    figure = Figure(figsize=(7.2, 3.2), layout="constrained")
+    axis = figure.subplots()
+    others = (colour for place, colour in enumerate(mpl.color_sequences["tab10"]) if place not in {1, 7})
+    colours = {"ours": OURS, "floor": INK}
+    tops = [
+        _line(axis, points, "kib", colours.get(name) or next(others), CONTENDERS[name].title.replace("*", ""))
+        for name, points in found["in_flight"].items()
+        if any(measured(point) for point in points.values())
+    ]
+    axis.set_ylim(0, 1.15 * max(tops, default=1))
+    axis.set_xlabel("calls in flight")
+    axis.set_ylabel("KiB per call")
+    axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def _line(axis: Axes, points: dict[str, Any], key: str, colour: Any, label: str) -> float:
+    """Draw medians against counts, and return the highest."""
+    values = {int(count): median(point[key]) for count, point in points.items() if measured(point)}
+    axis.plot(list(values), list(values.values()), color=colour, marker="o", markersize=4, label=label)
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(short)
+    axis.yaxis.set_major_formatter(plain)
+    axis.grid(visible=True)
+    return max(values.values(), default=1)
+
+
+FIGURES: Final[dict[str, tuple[str, Callable[[dict[str, Any]], Figure]]]] = {
+    "compare": ("compare", compared),
+    "throughput": ("compare", throughput),
+    "scale": ("scale", scaled),
+    "memory": ("memory", remembered),
+}

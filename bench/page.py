@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from bench import goals
 from bench.__main__ import PARTS, RESULTS
 from bench.report import Table
 
@@ -23,18 +24,32 @@ HEAD: Final = f"""\
 
 What `python -m bench --save` measured last. `{COMMAND}` writes this page from it. What the columns mean, and how it is
 measured, is on the page [Performance](performance.md).
+
+## Goals
+
+{{goals}}
 """
 
 SECTIONS: Final = {
-    "compare": ("Requests", "![CPU per request of each contender](figures/performance-compare.svg)"),
-    "counters": ("Calls per request", ""),
-    "layers": ("The policies alone", ""),
-    "telemetry": ("Telemetry", ""),
-    "scale": ("Scale", "![CPU per call against what a process has](figures/performance-scale.svg)"),
-    "memory": ("Memory", ""),
-    "imports": ("Importing", ""),
-    "policy_files": ("Policy files", ""),
+    "compare": "Requests",
+    "counters": "Calls per request",
+    "layers": "The policies alone",
+    "telemetry": "Telemetry",
+    "scale": "Scale",
+    "memory": "Memory",
+    "imports": "Importing",
+    "policy_files": "Policy files",
 }
+
+FIGURES: Final = {
+    "compare": {
+        "compare": "CPU per request of each contender",
+        "throughput": "Requests per second of each contender",
+    },
+    "scale": {"scale": "CPU per call against what a process has"},
+    "memory": {"memory": "Memory per call against calls in flight"},
+}
+"""By part, the names of its figures and what they show."""
 
 
 def results() -> dict[str, Any]:
@@ -45,19 +60,27 @@ def results() -> dict[str, Any]:
 
 def page(found: dict[str, Any]) -> str:
     """Return the page."""
-    parts = [HEAD, *(_section(name, found[name]) for name in SECTIONS if name in found)]
+    parts = [
+        HEAD.format(goals=goals.table(found).markdown()),
+        *(_section(name, found[name]) for name in SECTIONS if name in found),
+    ]
     return "\n".join(parts).rstrip() + "\n"
 
 
 def _section(name: str, found: dict[str, Any]) -> str:
-    title, figure = SECTIONS[name]
     part: Any = import_module(f"bench.{name}")
     tables: list[Table] = part.tables(found)
-    lines = [f"## {title}\n", *([f"{figure}\n"] if figure else []), *([told] if (told := _measured_on(found)) else [])]
+    figures = [f"![{shows}]({path_of(figure)})\n" for figure, shows in FIGURES.get(name, {}).items()]
+    lines = [f"## {SECTIONS[name]}\n", *figures, *([told] if (told := _measured_on(found)) else [])]
     for table in tables:
         lines += ([f"### {table.title}\n"] if len(tables) > 1 else []) + [table.markdown() + "\n"]
     notes: list[str] = part.notes(found) if hasattr(part, "notes") else []
     return "\n".join([*lines, *(f"- {note}" for note in notes), *([""] if notes else [])])
+
+
+def path_of(figure: str) -> str:
+    """Return where a figure is, as seen from the page."""
+    return f"figures/performance-{figure}.svg"
 
 
 def _measured_on(found: dict[str, Any]) -> str:

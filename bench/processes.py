@@ -15,6 +15,7 @@ from typing import Final
 from bench.cores import SERVER, on_core
 
 STARTS_WITHIN: Final = 10.0
+STOPS_WITHIN: Final = 10.0
 
 
 def environment() -> dict[str, str]:
@@ -58,7 +59,11 @@ def running(command: list[str], ports: list[int]) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(STOPS_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def listens(port: int) -> bool:

@@ -18,21 +18,25 @@ def ratio(value: float | None) -> str:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a header; the first column is a name, the others are numbers."""
+    """Rows under a header; the first columns are words, the others are numbers."""
 
     title: str
     header: tuple[str, ...]
     rows: list[tuple[str, ...]]
     key: str = ""
+    words: int = 1
+    """How many of the columns are words."""
 
     def text(self) -> str:
         lines = [[cell.replace("*", "").replace("`", "") for cell in line] for line in (self.header, *self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        shown = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines]
+        left = [str.ljust] * self.words + [str.rjust] * (len(widths) - self.words)
+        aligned = [[fit(*cell) for fit, *cell in zip(left, line, widths, strict=True)] for line in lines]
+        shown = ["  ".join(line) for line in aligned]
         return "\n".join([f"\n{self.title}", *(f"  {line}".rstrip() for line in shown)])
 
     def markdown(self) -> str:
-        marks = ["---", *("---:" for _ in self.header[1:])]
+        marks = ["---"] * self.words + ["---:"] * (len(self.header) - self.words)
         lines = [f"| {' | '.join(cells)} |" for cells in (self.header, *self.rows)]
         return "\n".join([lines[0], f"|{'|'.join(marks)}|", *lines[1:]])
 

@@ -25,9 +25,9 @@ http {{
     access_log off; default_type text/plain; server_tokens off; sendfile on; tcp_nopush on;
     keepalive_requests 1000000000; keepalive_timeout 300; open_file_cache max=16;
     client_body_temp_path .; proxy_temp_path .; fastcgi_temp_path .; uwsgi_temp_path .; scgi_temp_path .;
-    server {{ listen 127.0.0.1:{small}; location / {{ return 200 "{body}"; }} }}
-    server {{ listen 127.0.0.1:{large}; root .; index large; }}
-    server {{ listen 127.0.0.1:{tls} ssl; ssl_certificate server.pem; ssl_certificate_key server.pem;
+    server {{ listen 127.0.0.1:{small} backlog=4096; location / {{ return 200 "{body}"; }} }}
+    server {{ listen 127.0.0.1:{large} backlog=4096; root .; index large; }}
+    server {{ listen 127.0.0.1:{tls} ssl backlog=4096; ssl_certificate server.pem; ssl_certificate_key server.pem;
               location / {{ return 200 "{body}"; }} }}
 }}
 """

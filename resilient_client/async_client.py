@@ -6,20 +6,20 @@ import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
-from resilient_client.backends.asynchronous import AsyncioBackend
+from resilient_client.backends import Backend
 from resilient_client.base_client import BaseClient
 from resilient_client.call_options import CallOptions
 from resilient_client.gathering import Request
-from resilient_client.live import closing_live
-from resilient_client.opened import opened
 from resilient_client.result import Failure, Result, T
-from resilient_client.socket_options import SocketOptions
-from resilient_client.streams import AsyncStream
-from resilient_client.transfers.downloaded import Downloaded
-from resilient_client.transfers.wanted import Progress, Wanted
-from resilient_client.websocket import AsyncWebSocket
+
+if TYPE_CHECKING:
+    from resilient_client.socket_options import SocketOptions
+    from resilient_client.streams import AsyncStream
+    from resilient_client.transfers.downloaded import Downloaded
+    from resilient_client.transfers.wanted import Progress
+    from resilient_client.websocket import AsyncWebSocket
 
 
 class AsyncClient(BaseClient):
@@ -30,7 +30,12 @@ class AsyncClient(BaseClient):
     """
 
     _asynchronous = True
-    _new_backend = AsyncioBackend
+
+    @staticmethod
+    def _new_backend() -> Backend:
+        from resilient_client.backends.asynchronous import AsyncioBackend
+
+        return AsyncioBackend()
 
     async def request(
         self, method: str, url: str, *, decode: type[T] | None = None, **options: Unpack[CallOptions]
@@ -83,6 +88,10 @@ class AsyncClient(BaseClient):
         on. The deadline runs, the permit is held and the circuit waits until the block ends; leaving it early closes
         the connection. An answer that is no success is read whole, into `result.content`.
         """
+        from resilient_client.live import closing_live
+        from resilient_client.opened import opened
+        from resilient_client.streams import AsyncStream
+
         call, pipeline = self._call(method, url, None, options, streaming=True)
         with closing_live(call):
             yield opened(AsyncStream, call, await pipeline(call), self._backend.now)
@@ -113,6 +122,8 @@ class AsyncClient(BaseClient):
         As `Client.download`. The file is written on another thread; a task that is cancelled leaves when the write that
         is under way is over. `progress` is called on the event loop.
         """
+        from resilient_client.transfers.wanted import Wanted
+
         wanted = Wanted.checked(path, digest=digest, progress=progress, overwrite=overwrite)
         return await self._download(url, wanted, options)
 
@@ -124,6 +135,10 @@ class AsyncClient(BaseClient):
         there is an `AsyncWebSocket`. The permit is held and the circuit waits until the block ends. `SocketOptions` are
         the options. Raises `ConfigError` without the extra `ws`, and for a client with a transport or wire of its own.
         """
+        from resilient_client.live import closing_live
+        from resilient_client.opened import opened
+        from resilient_client.websocket import AsyncWebSocket
+
         call, pipeline = self._socket_call(url, options)
         with closing_live(call):
             result = opened(AsyncWebSocket, call, await pipeline(call), self._backend.now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from math import inf
-from typing import Any, ClassVar, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, cast
 
 from resilient_client import decoding
 from resilient_client.backends import Backend, run_sync
@@ -21,23 +21,10 @@ from resilient_client.errors import ClientClosed, ConfigError
 from resilient_client.events import Listener, checked_listeners
 from resilient_client.exchange import Wire
 from resilient_client.gathering import Request, Start, gather, request_of
-from resilient_client.pipeline import Kernels, Pipeline
 from resilient_client.pipeline.call import SAFE_METHODS, Call
-from resilient_client.pipeline.circuit import Circuit
-from resilient_client.plan import Plan, explicit_total, route_table
-from resilient_client.policy import Policy
+from resilient_client.policy import Policy, explicit_total
 from resilient_client.redact import redact_url
 from resilient_client.result import Result, T
-from resilient_client.settings import Settings
-from resilient_client.socket_options import SocketOptions, SocketSettings
-from resilient_client.state import BulkheadState, ClientState
-from resilient_client.telemetry import Audience, HttpSpans
-from resilient_client.transfers.download import downloading
-from resilient_client.transfers.downloaded import Downloaded
-from resilient_client.transfers.wanted import Wanted
-from resilient_client.wire.build import WireOptions, build_wire
-from resilient_client.wire.delivery import send_over
-from resilient_client.wire.guard import check_wire
 from resilient_client.wire.requests import (
     HeaderInput,
     RequestBuilder,
@@ -45,8 +32,20 @@ from resilient_client.wire.requests import (
     check_method,
     idempotency_key_of,
 )
-from resilient_client.wire.tls_settings import Cert, Verify
 from resilient_client.wire.urls import as_http, parse_url
+
+if TYPE_CHECKING:  # what takes long to import is imported when a client is made; see decision record 26
+    from resilient_client.pipeline.circuit import Circuit
+    from resilient_client.pipeline.kernels import Kernels
+    from resilient_client.pipeline.observe import Pipeline
+    from resilient_client.plan import Plan
+    from resilient_client.settings import Settings
+    from resilient_client.socket_options import SocketOptions
+    from resilient_client.state import BulkheadState, ClientState
+    from resilient_client.telemetry import Audience, HttpSpans
+    from resilient_client.transfers.downloaded import Downloaded
+    from resilient_client.transfers.wanted import Wanted
+    from resilient_client.wire.tls_settings import Cert, Verify
 
 AT_ONCE: Final = 100
 """Calls that a client without a bulkhead has under way for `submit` and `gather`."""
@@ -58,7 +57,6 @@ class BaseClient:
     """The part of a client that does not depend on how its calls wait."""
 
     _asynchronous: ClassVar[bool]
-    _new_backend: ClassVar[type[Backend]]
 
     def __init__(
         self,
@@ -82,7 +80,7 @@ class BaseClient:
         listeners: Iterable[Listener] = (),
         telemetry: bool = True,
         http_spans: HttpSpans = "own",
-        wire: Wire | None = None,
+        wire: str | Wire | None = None,
         backend: Backend | None = None,
     ) -> None:
         """Make a client for one downstream service; make it once and keep it.
@@ -103,10 +101,17 @@ class BaseClient:
         listeners: functions that are told of events, see `resilient_client.events`.
         telemetry: whether spans, metrics and log lines are made, once the application has set up somebody to take them.
         http_spans: "own" spans for each request on the wire, or "delegate" to OpenTelemetry's httpx instrumentation.
-        wire, backend: another way to reach servers, or to wait; for tests and for other HTTP libraries.
+        wire: "pyreqwest", "aiohttp" (`AsyncClient` only) or "httpx2": another HTTP library below the same policies,
+        with the extra of that name; see the page on wires for what each cannot do. Or an object of your own with `send`
+        and `close`, as in `resilient_client.exchange.Wire`.
+        backend: another way to wait; for tests.
 
         Raises `ConfigError` or `TypeError` for a wrong option, before anything is opened.
         """
+        from resilient_client.pipeline.kernels import Kernels
+        from resilient_client.settings import Settings
+        from resilient_client.wire.options import WireOptions
+
         if not isinstance(name, str) or not name:
             raise ConfigError(f"name={name!r}: a client needs a name, the one its operators know, such as 'orders'")
         if "://" in name:
@@ -117,28 +122,43 @@ class BaseClient:
         self.kernels = kernels if kernels is not None else Kernels(policy)
         self._backend = backend or self._new_backend()
         self._audience = _audience(listeners, telemetry, http_spans)
-        self._given_wire = wire
+        named = wire if isinstance(wire, str) else None
+        self._given_wire = None if wire is None or isinstance(wire, str) else _checked_wire(wire)
         self._retired: list[Wire] = []
         self._closed = False
         self._settings = Settings(
             policy if policy is not None else self.kernels.policy,
             routes,
             RequestOptions(base_url, headers, auth, allow_other_origins),
-            WireOptions(transport, verify, cert, proxy, uds, http2, local_address, trust_env),
+            WireOptions(transport, verify, cert, proxy, uds, http2, local_address, trust_env, named),
         )
-        self._wire = wire or self._new_wire(self._settings)
+        self._wire = self._given_wire or self._new_wire(self._settings)
         self._plan = self._planned(self._settings, self._wire)()
         self.kernels.join(self)
         self._audience.watch(self)
 
+    @staticmethod
+    def _new_backend() -> Backend:
+        raise NotImplementedError
+
     def _new_wire(self, settings: Settings) -> Wire:
+        from resilient_client.wire.build import build_wire
+
         return build_wire(settings.wire, asynchronous=self._asynchronous, base_url=settings.requests.base_url)
 
     def _planned(self, settings: Settings, wire: Wire) -> Callable[[], Plan]:
         """Check the settings, and return what makes the plan, which cannot fail any more."""
+        from resilient_client.plan import Plan, route_table
+        from resilient_client.wire.delivery import send_over
+        from resilient_client.wire.guard import check_wire
+
         requests = RequestBuilder(settings.requests, asynchronous=self._asynchronous)
         routes = route_table(settings.routes)
-        check_wire(wire, [settings.policy, *(settings.routes or {}).values()])
+        policies = [settings.policy, *(settings.routes or {}).values()]
+        check_wire(wire, policies)
+        prepare = getattr(wire, "prepare", None)
+        if prepare is not None:
+            prepare(policies)
         return lambda: Plan(settings.policy, routes, requests, self.kernels, self._backend, send_over(wire))
 
     @property
@@ -153,6 +173,8 @@ class BaseClient:
         options are closed by the next call, on the thread or the event loop that they belong to. Raises `ConfigError`,
         `ValueError` or `TypeError`.
         """
+        from resilient_client.settings import Settings
+
         settings = Settings.of(options)
         before = self._settings
         if settings == before and settings.totals() == before.totals():
@@ -175,7 +197,11 @@ class BaseClient:
                 wire = self._retired.pop()
             except IndexError:  # another thread closes the last one
                 return
-            run_sync(wire.close())
+            retire = getattr(wire, "retire", None)  # of a wire whose close() may wait
+            if retire is None:
+                run_sync(wire.close())
+            else:
+                retire()
 
     def _call(
         self, method: str, url: str, decode: type[Any] | None, options: CallOptions, *, streaming: bool = False
@@ -263,12 +289,16 @@ class BaseClient:
         return AT_ONCE if bulkhead is None else bulkhead.max_concurrent
 
     async def _download(self, url: str, wanted: Wanted, options: CallOptions) -> Result[Downloaded]:
+        from resilient_client.transfers.download import downloading
+
         call, pipeline = self._call("GET", url, None, options)
         with downloading(call, wanted, self._backend):
             return await pipeline(call)
 
     def _socket_call(self, url: str, options: SocketOptions) -> tuple[Call, Pipeline]:
         """Return the call that asks for a WebSocket, and its pipeline."""
+        from resilient_client.socket_options import SocketSettings
+
         settings, of_the_handshake = SocketSettings.taken_from(options)
         if not getattr(self._wire, "upgrades", False):
             raise ConfigError(
@@ -276,7 +306,7 @@ class BaseClient:
                 f"connection away; make another client for WebSockets, without transport= and wire="
             )
         try:
-            from resilient_client.wire.websockets.upgrade import ask_for_websocket  # noqa: PLC0415 - needs the extra ws
+            from resilient_client.wire.websockets.upgrade import ask_for_websocket
         except ImportError:
             raise ConfigError("websocket(): needs wsproto; install resilient-client[ws]") from None
         url = as_http(url) if isinstance(url, str) else url
@@ -288,6 +318,8 @@ class BaseClient:
 
     def state(self) -> ClientState:
         """Return circuits, permits, queue and budget as they are now."""
+        from resilient_client.state import ClientState
+
         now, plan, kernels = self._backend.now(), self._plan, self.kernels
         policy = plan.policy
         circuits = kernels.circuit_states(policy.breaker, now)
@@ -348,7 +380,17 @@ class BaseClient:
         return f"<{type(self).__name__} {self.name!r}{where}{' closed' if self._closed else ''}>"
 
 
+def _checked_wire(wire: Any) -> Wire:
+    from resilient_client.wire.choices import check_name
+
+    if not callable(getattr(wire, "send", None)) or not callable(getattr(wire, "close", None)):
+        check_name(wire)
+    return cast("Wire", wire)
+
+
 def _audience(listeners: Iterable[Listener], telemetry: bool, http_spans: HttpSpans) -> Audience:
+    from resilient_client.telemetry import Audience
+
     if http_spans not in {"own", "delegate"}:
         raise ConfigError(f'http_spans={http_spans!r}: give "own" or "delegate"')
     return Audience(checked_listeners(listeners), standard=bool(telemetry), http_spans=http_spans)

@@ -7,21 +7,20 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
-from resilient_client.backends import run_sync
-from resilient_client.backends.blocking import BlockingBackend
+from resilient_client.backends import Backend, run_sync
 from resilient_client.base_client import BaseClient
 from resilient_client.call_options import CallOptions
 from resilient_client.gathering import Request
-from resilient_client.live import closing_live
-from resilient_client.opened import opened
 from resilient_client.result import Failure, Result, T
-from resilient_client.socket_options import SocketOptions
-from resilient_client.streams import Stream
-from resilient_client.transfers.downloaded import Downloaded
-from resilient_client.transfers.wanted import Progress, Wanted
-from resilient_client.websocket import WebSocket
+
+if TYPE_CHECKING:
+    from resilient_client.socket_options import SocketOptions
+    from resilient_client.streams import Stream
+    from resilient_client.transfers.downloaded import Downloaded
+    from resilient_client.transfers.wanted import Progress
+    from resilient_client.websocket import WebSocket
 
 
 class Client(BaseClient):
@@ -32,7 +31,12 @@ class Client(BaseClient):
     """
 
     _asynchronous = False
-    _new_backend = BlockingBackend
+
+    @staticmethod
+    def _new_backend() -> Backend:
+        from resilient_client.backends.blocking import BlockingBackend
+
+        return BlockingBackend()
 
     def request(
         self, method: str, url: str, *, decode: type[T] | None = None, **options: Unpack[CallOptions]
@@ -83,6 +87,10 @@ class Client(BaseClient):
         on. The deadline runs, the permit is held and the circuit waits until the block ends; leaving it early closes
         the connection. An answer that is no success is read whole, into `result.content`.
         """
+        from resilient_client.live import closing_live
+        from resilient_client.opened import opened
+        from resilient_client.streams import Stream
+
         call, pipeline = self._call(method, url, None, options, streaming=True)
         run = self._backend.run
         with closing_live(call):
@@ -96,6 +104,10 @@ class Client(BaseClient):
         there is a `WebSocket`. The permit is held and the circuit waits until the block ends. `SocketOptions` are the
         options. Raises `ConfigError` without the extra `ws`, and for a client with a transport or wire of its own.
         """
+        from resilient_client.live import closing_live
+        from resilient_client.opened import opened
+        from resilient_client.websocket import WebSocket
+
         call, pipeline = self._socket_call(url, options)
         run = self._backend.run
         with closing_live(call):
@@ -128,6 +140,8 @@ class Client(BaseClient):
         Only a 200 is a success, unless `expect=` says otherwise. A failure of this machine (a full disk, another
         download to the same place) is `local`. Raises as `request` does, and `ConfigError` for a path that cannot be.
         """
+        from resilient_client.transfers.wanted import Wanted
+
         wanted = Wanted.checked(path, digest=digest, progress=progress, overwrite=overwrite)
         return self._backend.run(self._download(url, wanted, options))
 

@@ -21,13 +21,11 @@ are made in half the time of a frozen dataclass.
     ConfigReloaded | ConfigReloadFailed          from a policy file
 """
 
-from __future__ import annotations
-
 import logging
 import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias  # annotations as text would be compiled one by one
 
 from resilient_client.errors import ConfigError
 from resilient_client.result import Attempt, Failure, FailureKind, Success

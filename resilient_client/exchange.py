@@ -37,6 +37,10 @@ class Url:
         object.__setattr__(self, "origin", f"{place}:{self.port or (443 if self.scheme == 'https' else 80)}")
         object.__setattr__(self, "text", f"{place}{port}{self.target}")
 
+    def at(self, target: str) -> Url:
+        """Return the URL of another target in the same place."""
+        return Url(self.scheme, self.host, self.port, target)
+
     @property
     def netloc_host(self) -> str:
         """The host as it stands in a URL: an IPv6 address in brackets."""
@@ -109,7 +113,9 @@ class Limits:
     """How long the parts of one attempt may last: `attempt_until` as a reading of `clock`, the others in seconds.
 
     `attempt_until` is never past the call's deadline; `attempt_kind` tells which of the two it is. `public_only`:
-    connections go to public addresses only.
+    connections go to public addresses only. `stream_until`: for an answer that may be read piece by piece, the deadline
+    that alone bounds its body once that has begun, by when `attempt_until` is moved to it; None for one that is read
+    whole.
     """
 
     clock: Callable[[], float]
@@ -119,6 +125,7 @@ class Limits:
     read: float = inf
     write: float = inf
     public_only: bool = False
+    stream_until: float | None = None
 
     def connecting_until(self) -> float:
         """Return until when a connection begun now must stand."""
@@ -127,6 +134,13 @@ class Limits:
     def silence_until(self, silence: float) -> float:
         """Return until when a socket operation may last that may be silent for `silence` seconds."""
         return min(self.clock() + silence, self.attempt_until)
+
+    def begin(self, silence: float, doing: str, *, sent: bool) -> float:
+        """Do what `check` and `silence_until` do, with one look at the clock."""
+        moment = self.clock()
+        if moment >= self.attempt_until:
+            self.check(doing, sent=sent)
+        return min(moment + silence, self.attempt_until)
 
     def expired(self, phase: FailureKind) -> FailureKind:
         """Return the kind of a wait that ran out in `phase`: the attempt's own when that is up, else the phase's."""
@@ -217,7 +231,9 @@ class Wire(Protocol):
     Other wires implement this and nothing else. A wire must honour every limit, must leave nothing behind when it is
     interrupted at any point, and gives a connection back only when an answer was read to its end. One that keeps
     `Limits.public_only`, for each connection that carries the request, has a true attribute `judges_addresses`, and one
-    that keeps `WireRequest.upgrade` has a true attribute `upgrades`; others are not given such requests.
+    that keeps `WireRequest.upgrade` has a true attribute `upgrades`; others are not given such requests. One whose
+    `close()` may wait has a `retire()` that does the same and does not, for a client that goes over to another wire.
+    One that has something to make ready has a `prepare(policies)`, which may raise `ConfigError`.
     """
 
     async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:

@@ -16,7 +16,7 @@ Failed: TypeAlias = Callable[[Outcome], Failure]
 """Makes the failure that the call is when what it left open ended as the outcome says."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Opened(Success[None]):
     """A success whose `content` stays empty: what comes is asked for, inside the block."""
 

@@ -6,17 +6,20 @@ A plan is swapped whole and its settings never change, so that a call sees one o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import inf
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from resilient_client.backends import Backend
 from resilient_client.errors import ConfigError
 from resilient_client.exchange import Url
-from resilient_client.pipeline import Kernels, Pipeline, assemble
+from resilient_client.pipeline import assemble
 from resilient_client.pipeline.attempt import Send
-from resilient_client.policy import Default, Policy
-from resilient_client.routing import Route, RouteTable
+from resilient_client.pipeline.kernels import Kernels
+from resilient_client.pipeline.observe import Pipeline
+from resilient_client.policy import Policy
 from resilient_client.wire.requests import RequestBuilder
+
+if TYPE_CHECKING:
+    from resilient_client.routing import Route, RouteTable
 
 MAX_PIPELINES: Final = 64
 """Assembled pipelines kept for policies of single calls; more policies than that are assembled anew each time."""
@@ -90,18 +93,14 @@ class Plan:
         return assemble(policy, self._kernels, self._backend, self._send)
 
 
-def explicit_total(policy: Policy) -> float:
-    """Return the `total` that somebody chose, which a single call may shorten and not lengthen."""
-    total = policy.timeouts.total
-    return inf if total is None or isinstance(total, Default) else total
-
-
 def route_table(routes: Mapping[str, Policy] | None) -> RouteTable[Policy] | None:
     """Return the table of `routes=`; raises `ConfigError` or `TypeError`."""
     if not routes:
         return None
     if not isinstance(routes, Mapping):
         raise TypeError(f"routes={type(routes).__name__}: give a mapping from 'POST /charges/{{id}}' to a Policy")
+    from resilient_client.routing import Route, RouteTable  # noqa: PLC0415 - for clients that have routes
+
     entries: list[tuple[Route, Policy]] = []
     for text, policy in routes.items():
         given: Any = policy

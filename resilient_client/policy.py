@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import Field, dataclass, fields
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from resilient_client.errors import ConfigError
@@ -234,6 +235,12 @@ class Policy:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+def explicit_total(policy: Policy) -> float:
+    """Return the `total` that somebody chose, which a single call may shorten and not lengthen."""
+    total = policy.timeouts.total
+    return inf if total is None or isinstance(total, Default) else total
 
 
 def policy_keys(kind: type = Policy, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Field[Any]]]:

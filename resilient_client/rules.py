@@ -1,13 +1,14 @@
 """Rules: what one setting may be, in words and as a check.
 
 A policy's field carries its rule and its meaning (`setting`). Whoever needs them reads them there: the policies check
-themselves, the policy file derives its schema, the documentation its reference.
+themselves, the policy file derives its schema, the documentation its reference. They are no dataclasses: to make
+one takes as long as to import a module, and nobody compares rules.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, Final, Literal
 
 from resilient_client.errors import ConfigError
@@ -20,11 +21,13 @@ MOST_BYTES: Final = 10**15
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
-@dataclass(frozen=True, slots=True)
 class Rule(ABC):
     """What a value may be; `optional` ones may also be None, which switches the thing off."""
 
-    optional: bool = False
+    __slots__ = ("optional",)
+
+    def __init__(self, *, optional: bool = False) -> None:
+        self.optional = optional
 
     def fits(self, value: object) -> bool:
         """Return whether `value` is allowed."""
@@ -52,13 +55,18 @@ class Rule(ABC):
     def _allowed(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
 class Number(Rule):
     """A finite number; `above`: `low` itself is not allowed. `unit` is "seconds" for a time."""
 
-    low: float = 0
-    above: bool = False
-    unit: Literal["", "seconds"] = ""
+    __slots__ = ("above", "low", "unit")
+
+    def __init__(
+        self, *, optional: bool = False, low: float = 0, above: bool = False, unit: Literal["", "seconds"] = ""
+    ) -> None:
+        super().__init__(optional=optional)
+        self.low = low
+        self.above = above
+        self.unit = unit
 
     def _fits(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MOST:
@@ -70,13 +78,18 @@ class Number(Rule):
         return f"a finite number {'above' if self.above else 'of at least'} {self.low:g}"
 
 
-@dataclass(frozen=True, slots=True)
 class Whole(Rule):
     """A whole number; `unit` is "bytes" for a size."""
 
-    low: int = 0
-    high: int | None = None
-    unit: Literal["", "bytes"] = ""
+    __slots__ = ("high", "low", "unit")
+
+    def __init__(
+        self, *, optional: bool = False, low: int = 0, high: int | None = None, unit: Literal["", "bytes"] = ""
+    ) -> None:
+        super().__init__(optional=optional)
+        self.low = low
+        self.high = high
+        self.unit = unit
 
     def _fits(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, int):
@@ -93,9 +106,10 @@ class Whole(Rule):
         return f"a whole number {f'of at least {self.low}' if self.high is None else f'from {self.low} to {self.high}'}"
 
 
-@dataclass(frozen=True, slots=True)
 class Ratio(Rule):
     """A part of a whole."""
+
+    __slots__ = ()
 
     def _fits(self, value: object) -> bool:
         return not isinstance(value, bool) and isinstance(value, (int, float)) and 0 < value <= 1
@@ -105,11 +119,14 @@ class Ratio(Rule):
         return "a ratio above 0 and at most 1"
 
 
-@dataclass(frozen=True, slots=True)
 class Choice(Rule):
     """One of a few words."""
 
-    choices: tuple[str, ...] = ()
+    __slots__ = ("choices",)
+
+    def __init__(self, *, optional: bool = False, choices: tuple[str, ...]) -> None:
+        super().__init__(optional=optional)
+        self.choices = choices
 
     def _fits(self, value: object) -> bool:
         return isinstance(value, str) and value in self.choices
@@ -119,9 +136,10 @@ class Choice(Rule):
         return "one of " + ", ".join(map(repr, self.choices))
 
 
-@dataclass(frozen=True, slots=True)
 class Flag(Rule):
     """Yes or no."""
+
+    __slots__ = ()
 
     def _fits(self, value: object) -> bool:
         return isinstance(value, bool)
@@ -131,11 +149,14 @@ class Flag(Rule):
         return "True or False"
 
 
-@dataclass(frozen=True, slots=True)
 class HeaderName(Rule):
     """The name of a header field (RFC 9110, section 5.1)."""
 
-    example: str = ""
+    __slots__ = ("example",)
+
+    def __init__(self, *, optional: bool = False, example: str) -> None:
+        super().__init__(optional=optional)
+        self.example = example
 
     def _fits(self, value: object) -> bool:
         return isinstance(value, str) and value != "" and _TOKEN.issuperset(value)
@@ -145,11 +166,14 @@ class HeaderName(Rule):
         return f"an HTTP header name such as {self.example!r}"
 
 
-@dataclass(frozen=True, slots=True)
 class Part(Rule):
     """A policy inside another one."""
 
-    kind: type = object
+    __slots__ = ("kind",)
+
+    def __init__(self, *, optional: bool = False, kind: type) -> None:
+        super().__init__(optional=optional)
+        self.kind = kind
 
     def _fits(self, value: object) -> bool:
         return isinstance(value, self.kind)
@@ -164,11 +188,14 @@ class Part(Rule):
         return self._allowed + (" or None (None switches it off)" if self.optional else "; it cannot be switched off")
 
 
-@dataclass(frozen=True, slots=True)
 class Strategy(Rule):
     """A tenacity strategy object; only code can give one."""
 
-    name: str = ""
+    __slots__ = ("name",)
+
+    def __init__(self, *, optional: bool = False, name: str) -> None:
+        super().__init__(optional=optional)
+        self.name = name
 
     def _fits(self, value: object) -> bool:
         return callable(value)

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from resilient_client.plan import explicit_total
-from resilient_client.policy import Policy
-from resilient_client.wire.build import WireOptions
+from resilient_client.policy import Policy, explicit_total
+from resilient_client.wire.options import WireOptions
 from resilient_client.wire.requests import RequestOptions
 
 
@@ -32,4 +31,6 @@ class Settings:
             {one.name: given[one.name] for one in fields(kind) if one.name in given}
             for kind in (WireOptions, RequestOptions)
         )
+        if not isinstance(wire.get("wire"), str):  # an object of one's own stays, whatever changes
+            wire.pop("wire", None)
         return cls(given["policy"], given.get("routes"), RequestOptions(**requests), WireOptions(**wire))

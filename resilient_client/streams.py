@@ -15,7 +15,7 @@ from resilient_client.opened import Opened
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class _Open(Opened):
     """A success whose `content` stays empty: its body is read with one of the `iter_` methods, once."""
 
@@ -41,7 +41,7 @@ class _Open(Opened):
         return self.headers.get("content-type")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Stream(_Open):
     """An answer of `Client.stream()`: a `Success` with its body still to be read, inside the `with`.
 
@@ -73,7 +73,7 @@ class Stream(_Open):
         yield from stage.end()
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class AsyncStream(_Open):
     """An answer of `AsyncClient.stream()`: a `Success` with its body still to be read, inside the `async with`.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from resilient_client.redact import redact_url
@@ -31,6 +30,8 @@ def seconds(value: float) -> str:
 
 
 def _status(status: int) -> str:
+    from http import HTTPStatus  # noqa: PLC0415 - an enum of sixty members, for those who read a timeline
+
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

@@ -23,7 +23,7 @@ T = TypeVar("T")
 Message: TypeAlias = str | bytes
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class _Socket(Opened):
     """An open WebSocket: what is the same for threads and tasks."""
 
@@ -84,7 +84,7 @@ class _Socket(Opened):
         await self._socket.shut(code, reason)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class WebSocket(_Socket):
     """An open WebSocket of `Client.websocket()`: a `Success` (101) to use inside the `with`.
 
@@ -139,7 +139,7 @@ class WebSocket(_Socket):
         self._run(self._close(code, reason))
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class AsyncWebSocket(_Socket):
     """An open WebSocket of `AsyncClient.websocket()`: a `Success` (101) to use inside the `async with`.
 

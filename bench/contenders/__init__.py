@@ -27,6 +27,11 @@ class Contender:
     environment: str = ""
     """The package that needs a virtual environment of its own, since it replaces one of the others."""
 
+    @property
+    def where(self) -> str:
+        """The module's whole name; one with a dot in it is whole already."""
+        return self.module if "." in self.module else f"{__name__}.{self.module}"
+
 
 BLOCKING: Final[tuple[Kind, ...]] = ("blocking",)
 ASYNCHRONOUS: Final[tuple[Kind, ...]] = ("asynchronous",)
@@ -44,15 +49,22 @@ CONTENDERS: Final = {
             kinds=ASYNCHRONOUS,
             loop="uvloop",
         ),
-        Contender("ours-httpx2", "ours", "**resilient-client**, wire httpx2", options={"wire": "httpx2"}),
+        Contender("ours-httpx2", "ours", "**resilient-client**, wire httpx2", ("httpx2",), options={"wire": "httpx2"}),
         Contender(
             "ours-aiohttp",
             "ours",
             "**resilient-client**, wire aiohttp",
+            ("aiohttp",),
             options={"wire": "aiohttp"},
             kinds=ASYNCHRONOUS,
         ),
-        Contender("ours-pyreqwest", "ours", "**resilient-client**, wire pyreqwest", options={"wire": "pyreqwest"}),
+        Contender(
+            "ours-pyreqwest",
+            "ours",
+            "**resilient-client**, wire pyreqwest",
+            ("pyreqwest",),
+            options={"wire": "pyreqwest"},
+        ),
         Contender("httpx", "bare_httpx", "httpx", ("httpx", "httpcore")),
         Contender("httpx-retries", "with_httpx_retries", "httpx + httpx-retries", ("httpx-retries",)),
         Contender("composed", "composed", "httpx + tenacity + pybreaker + semaphore", ("tenacity", "pybreaker")),

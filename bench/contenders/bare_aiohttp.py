@@ -18,10 +18,11 @@ def session(target: Target) -> aiohttp.ClientSession:
 
 @asynccontextmanager
 async def asynchronous(target: Target):
+    url = target.addresses().__next__
     async with session(target) as client:
 
         async def get() -> bytes:
-            async with client.get(target.url) as response:
+            async with client.get(url()) as response:
                 return await response.read()
 
         yield get

@@ -16,16 +16,16 @@ def settings(target: Target) -> dict[str, object]:
 @contextmanager
 def blocking(target: Target):
     with niquests.Session(**settings(target)) as session:
-        verify = target.roots or True
-        yield lambda: session.get(target.url, timeout=60, verify=verify).content
+        url, verify = target.addresses().__next__, target.roots or True
+        yield lambda: session.get(url(), timeout=60, verify=verify).content
 
 
 @asynccontextmanager
 async def asynchronous(target: Target):
     async with niquests.AsyncSession(**settings(target)) as session:
-        verify = target.roots or True
+        url, verify = target.addresses().__next__, target.roots or True
 
         async def get() -> bytes:
-            return (await session.get(target.url, timeout=60, verify=verify)).content
+            return (await session.get(url(), timeout=60, verify=verify)).content
 
         yield get

@@ -21,16 +21,18 @@ def built(builder: Any, target: Target) -> Any:
 
 @contextmanager
 def blocking(target: Target):
+    url = target.addresses().__next__
     with built(SyncClientBuilder(), target) as client:
-        yield lambda: client.get(target.url).build().send().bytes()
+        yield lambda: client.get(url()).build().send().bytes()
 
 
 @asynccontextmanager
 async def asynchronous(target: Target):
+    url = target.addresses().__next__
     async with built(ClientBuilder(), target) as client:
 
         async def get() -> Any:
-            response = await client.get(target.url).build().send()
+            response = await client.get(url()).build().send()
             return await response.bytes()
 
         yield get

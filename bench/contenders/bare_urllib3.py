@@ -11,5 +11,6 @@ from bench.cases import Target
 
 @contextmanager
 def blocking(target: Target):
+    url = target.addresses().__next__
     with urllib3.PoolManager(maxsize=target.at_once, ca_certs=target.roots, timeout=60) as pool:
-        yield lambda: pool.request("GET", target.url).data
+        yield lambda: pool.request("GET", url()).data

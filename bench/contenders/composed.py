@@ -39,27 +39,27 @@ def breaker() -> pybreaker.CircuitBreaker:
 
 @contextmanager
 def blocking(target: Target):
-    circuit, permits = breaker(), threading.BoundedSemaphore(max(100, target.at_once))
+    path, circuit, permits = target.paths().__next__, breaker(), threading.BoundedSemaphore(max(100, target.at_once))
     with httpx.Client(base_url=target.url, **httpx_family.settings(httpx, target)) as client:
 
         @retry()
         def get() -> bytes:
             with permits, circuit.calling():
-                return client.get("/").raise_for_status().content
+                return client.get(path()).raise_for_status().content
 
         yield get
 
 
 @asynccontextmanager
 async def asynchronous(target: Target):
-    circuit, permits = breaker(), asyncio.BoundedSemaphore(max(100, target.at_once))
+    path, circuit, permits = target.paths().__next__, breaker(), asyncio.BoundedSemaphore(max(100, target.at_once))
     async with httpx.AsyncClient(base_url=target.url, **httpx_family.settings(httpx, target)) as client:
 
         @retry()
         async def attempts() -> bytes:
             async with permits:
                 with circuit.calling():
-                    return (await client.get("/")).raise_for_status().content
+                    return (await client.get(path())).raise_for_status().content
 
         async def get() -> bytes:
             async with asyncio.timeout(30):

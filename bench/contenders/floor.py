@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 from bench.cases import Target
 
 LENGTH = re.compile(rb"(?i)content-length: *(\d+)")
+HEAD = 1024
+"""Bytes that the head of an answer may have."""
 
 
 def request_for(target: Target) -> bytes:
@@ -24,12 +26,21 @@ def request_for(target: Target) -> bytes:
     return f"{head}Connection: keep-alive\r\nUser-Agent: floor\r\n\r\n".encode("ascii")
 
 
-def length_of(data: bytes | bytearray) -> tuple[int, int] | None:
+def room_for(target: Target) -> memoryview:
+    """Return room for a whole answer, so that nothing is put together from pieces."""
+    return memoryview(bytearray(target.size + HEAD))
+
+
+def place_of_body(data: bytearray, have: int) -> tuple[int, int] | None:
     """Return where the body begins and ends, once the head is there."""
-    head = data.find(b"\r\n\r\n")
+    head = data.find(b"\r\n\r\n", 0, have)
     if head < 0:
         return None
     return head + 4, head + 4 + int(LENGTH.search(data, 0, head)[1])
+
+
+def closed() -> int:
+    raise ConnectionError("the server closed the connection in the middle of an answer")
 
 
 def connected(target: Target) -> socket.socket:
@@ -49,40 +60,43 @@ def blocking(target: Target):
     def get() -> bytes:
         sock = getattr(kept, "sock", None)
         if sock is None:
-            sock = kept.sock = connected(target)
+            sock, kept.room = connected(target), room_for(target)
+            kept.sock = sock
+        room = kept.room
         sock.sendall(request)
-        data = sock.recv(65536)
-        start, end = length_of(data)
-        if len(data) < end:
-            pieces, missing = [data], end - len(data)
-            while missing:
-                pieces.append(sock.recv(65536))
-                missing -= len(pieces[-1])
-            data = b"".join(pieces)
-        return data[start:end]
+        have, place = 0, None
+        while place is None or have < place[1]:
+            have += sock.recv_into(room[have:]) or closed()
+            place = place or place_of_body(room.obj, have)
+        return bytes(room[place[0] : have])
 
     yield get
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One connection, one request at a time."""
 
     transport: Any
     answer: asyncio.Future[bytes]
 
+    def __init__(self, target: Target) -> None:
+        self.room, self.have = room_for(target), 0
+        self.place: tuple[int, int] | None = None
+        self.loop = asyncio.get_running_loop()
+
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
-        self.loop = asyncio.get_running_loop()
-        self.data = bytearray()
-        self.place: tuple[int, int] | None = None
 
-    def data_received(self, data: bytes) -> None:
-        self.data += data
-        self.place = self.place or length_of(self.data)
-        if self.place is not None and len(self.data) >= self.place[1]:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self.room[self.have :]
+
+    def buffer_updated(self, count: int) -> None:
+        self.have += count
+        self.place = self.place or place_of_body(self.room.obj, self.have)
+        if self.place is not None and self.have >= self.place[1]:
             start, end = self.place
-            body, self.data, self.place = bytes(self.data[start:end]), bytearray(), None
-            self.answer.set_result(body)
+            self.have, self.place = 0, None
+            self.answer.set_result(bytes(self.room[start:end]))
 
     def ask(self, request: bytes) -> asyncio.Future[bytes]:
         self.answer = self.loop.create_future()
@@ -99,7 +113,9 @@ async def asynchronous(target: Target):
     async def get() -> bytes:
         connection = idle.pop() if idle else None
         if connection is None:
-            _, connection = await loop.create_connection(Connection, parts.hostname, parts.port, ssl=context)
+            _, connection = await loop.create_connection(
+                lambda: Connection(target), parts.hostname, parts.port, ssl=context
+            )
         body = await connection.ask(request)
         idle.append(connection)
         return body

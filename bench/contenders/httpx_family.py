@@ -20,15 +20,17 @@ def settings(family: Any, target: Target) -> dict[str, Any]:
 
 @contextmanager
 def blocking(family: Any, target: Target, **options: Any):
+    path = target.paths().__next__
     with family.Client(base_url=target.url, **settings(family, target), **options) as client:
-        yield lambda: client.get("/").content
+        yield lambda: client.get(path()).content
 
 
 @asynccontextmanager
 async def asynchronous(family: Any, target: Target, **options: Any):
+    path = target.paths().__next__
     async with family.AsyncClient(base_url=target.url, **settings(family, target), **options) as client:
 
         async def get() -> bytes:
-            return (await client.get("/")).content
+            return (await client.get(path())).content
 
         yield get

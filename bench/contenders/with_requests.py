@@ -18,5 +18,5 @@ def blocking(target: Target):
     with requests.Session() as session:
         session.mount("http://", adapter)
         session.mount("https://", adapter)
-        verify = target.roots or True
-        yield lambda: session.get(target.url, timeout=(2, 10), verify=verify).content
+        url, verify = target.addresses().__next__, target.roots or True
+        yield lambda: session.get(url(), timeout=(2, 10), verify=verify).content

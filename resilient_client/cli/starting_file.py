@@ -51,6 +51,7 @@ EXAMPLES: Final = {
     "proxy": '"http://proxy.internal:3128"',
     "uds": '"/run/example.sock"',
     "local_address": '"192.0.2.1"',
+    "wire": '"default"',
 }
 """What is shown of a key that is nothing by default."""
 

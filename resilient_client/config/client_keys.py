@@ -9,6 +9,7 @@ from resilient_client.config import references
 from resilient_client.config.forms import Form
 from resilient_client.errors import ConfigError
 from resilient_client.routing import Route
+from resilient_client.wire.choices import NAMES
 from resilient_client.wire.proxies import parse_proxy
 from resilient_client.wire.requests import encode_headers
 from resilient_client.wire.urls import Base
@@ -148,4 +149,8 @@ CLIENT_KEYS: Final[dict[str, tuple[Form, str]]] = {
     "http2": (FLAG, "Offer HTTP/2 on https; for async_client() only."),
     "local_address": (_text("an IP address"), "The address that connections come from."),
     "trust_env": (FLAG, "Take proxy and root certificates from the environment."),
+    "wire": (
+        _form(NAMES.__contains__, "one of " + ", ".join(NAMES), {"enum": list(NAMES)}, text=True),
+        'The HTTP library below the policies, with its extra; "aiohttp" for async_client() only.',
+    ),
 }

@@ -26,7 +26,7 @@ from resilient_client.config.succession import Made, staying, successions
 from resilient_client.errors import ConfigError
 from resilient_client.events import ConfigReloaded, ConfigReloadFailed, Listener, checked_listeners, tell
 from resilient_client.forking import on_fork
-from resilient_client.pipeline import Kernels
+from resilient_client.pipeline.kernels import Kernels
 from resilient_client.policy import Policy
 from resilient_client.telemetry import of_configuration
 from resilient_client.wire.requests import check_method
@@ -39,7 +39,7 @@ C = TypeVar("C", bound=BaseClient)
 TABLES: Final = frozenset(("extends", *Policy.__dataclass_fields__))
 """What code can give in the form of the file, to stand above it; everything else is the client's own option."""
 
-OF_THE_WIRE: Final = frozenset(("verify", "cert", "proxy", "uds", "http2", "local_address", "trust_env"))
+OF_THE_WIRE: Final = frozenset(("verify", "cert", "proxy", "uds", "http2", "local_address", "trust_env", "wire"))
 """How to get there; not the file's to say when code brings another transport."""
 
 
@@ -145,7 +145,8 @@ class Policies:
         options = dict(settings.options)
         if not asynchronous:
             options.pop("http2", None)
-        if made.code.get("transport") is not None or made.code.get("wire") is not None:
+        wire = made.code.get("wire")
+        if made.code.get("transport") is not None or not (wire is None or isinstance(wire, str)):
             options = {key: value for key, value in options.items() if key not in OF_THE_WIRE}
         if "proxy" in options:
             options["proxy"] = self._resolved(made.name, "proxy", options["proxy"])

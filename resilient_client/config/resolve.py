@@ -23,8 +23,7 @@ from resilient_client.config.report import Path, did_you_mean, dotted, listed, o
 from resilient_client.config.schema import ClientModel, FileModel
 from resilient_client.config.sources import Document
 from resilient_client.errors import Problem
-from resilient_client.plan import explicit_total
-from resilient_client.policy import Policy
+from resilient_client.policy import Policy, explicit_total
 from resilient_client.routing import Route, RouteTable, clash_told, clashes
 
 MOST_CLASHES: Final = 20

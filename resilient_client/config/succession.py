@@ -8,7 +8,7 @@ from typing import Any
 
 from resilient_client.base_client import BaseClient
 from resilient_client.config.resolve import ClientSettings
-from resilient_client.pipeline import Kernels
+from resilient_client.pipeline.kernels import Kernels
 from resilient_client.policy import Policy
 
 

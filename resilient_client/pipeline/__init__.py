@@ -8,20 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from resilient_client.pipeline.attempt import Send, attempt_layer
-from resilient_client.pipeline.breaker import breaker_layer, unless_shut
-from resilient_client.pipeline.bulkhead import bulkhead_layer
-from resilient_client.pipeline.call import Call, Handler
-from resilient_client.pipeline.deadline import deadline_layer
-from resilient_client.pipeline.kernels import Kernels
-from resilient_client.pipeline.observe import Pipeline, observe_layer
-from resilient_client.pipeline.retry import retry_layer
 from resilient_client.policy import Policy, Retry
 
 if TYPE_CHECKING:
     from resilient_client.backends import Backend
-
-__all__ = ["Call", "Handler", "Kernels", "Pipeline", "assemble"]
+    from resilient_client.pipeline.attempt import Send
+    from resilient_client.pipeline.kernels import Kernels
+    from resilient_client.pipeline.observe import Pipeline
 
 ONCE: Final = Retry(max_attempts=1, budget=None)
 """What `retry=None` means: the first attempt is the last."""
@@ -39,6 +32,13 @@ def assemble(policy: Policy, kernels: Kernels, backend: Backend, send: Send) -> 
                that opened meanwhile is respected and a probe's place is never held in a queue.
     attempt    innermost: the time limits of one attempt, clamped to what is left, around sending and reading.
     """
+    from resilient_client.pipeline.attempt import attempt_layer
+    from resilient_client.pipeline.breaker import breaker_layer, unless_shut
+    from resilient_client.pipeline.bulkhead import bulkhead_layer
+    from resilient_client.pipeline.deadline import deadline_layer
+    from resilient_client.pipeline.observe import observe_layer
+    from resilient_client.pipeline.retry import retry_layer
+
     retry = policy.retry or ONCE
     budget = kernels.budget(retry.budget) if retry.budget is not None else None
 

@@ -82,8 +82,9 @@ def limiting(policy: Policy, clock: Callable[[], float]) -> Callable[[Call], Lim
 
     def limits_of(call: Call) -> Limits:
         until, deadline = call.now + attempt, call.deadline
+        stream_until = deadline if call.streaming or call.sink is not None else None
         if deadline <= until:
-            return Limits(clock, deadline, DEADLINE, connect, read, write, public_only)
-        return Limits(clock, until, ATTEMPT_TIMEOUT, connect, read, write, public_only)
+            return Limits(clock, deadline, DEADLINE, connect, read, write, public_only, stream_until)
+        return Limits(clock, until, ATTEMPT_TIMEOUT, connect, read, write, public_only, stream_until)
 
     return limits_of

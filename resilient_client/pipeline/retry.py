@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from tenacity import Future, RetryCallState
-
 from resilient_client.events import RetryScheduled
 from resilient_client.live import when_over
 from resilient_client.pipeline.call import result_of
 from resilient_client.result import FailureKind, StopReason
 
 if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
     from resilient_client.backends import Backend
     from resilient_client.exchange import Outcome
     from resilient_client.pipeline.budget import Budget
@@ -139,6 +139,8 @@ class Decider:
         return wait
 
     def _tenacity_state(self, outcome: Outcome, now: float) -> RetryCallState:
+        from tenacity import Future, RetryCallState  # noqa: PLC0415 - only for those who gave a strategy of it
+
         state = RetryCallState(cast("Any", None), None, (), {})  # there is no engine
         state.start_time = self._call.started
         state.attempt_number = self.tries

@@ -14,7 +14,7 @@ from resilient_client.async_client import AsyncClient
 from resilient_client.backends.virtual import Flow, VirtualBackend
 from resilient_client.client import Client
 from resilient_client.exchange import Limits, Url, WireError
-from resilient_client.pipeline import Kernels
+from resilient_client.pipeline.kernels import Kernels
 from resilient_client.policy import Policy
 from resilient_client.result import FailureKind
 from resilient_client.testing.defaults import add_defaults

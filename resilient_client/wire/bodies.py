@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, Final, cast
-
-import httpx
 
 from resilient_client.exchange import Body
 
@@ -144,16 +142,27 @@ class FromHere:
         return position
 
 
-class RequestStream(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body as any httpx transport takes it."""
+class Pieces:
+    """A body as other HTTP libraries take it: something to iterate over, either way.
 
-    def __init__(self, body: Body) -> None:
+    With the request's `headers`, it is no longer and no shorter than they say: a library may rely on that.
+    """
+
+    def __init__(self, body: Body, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         self.body = body
+        lengths = [int(value) for name, value in headers if name.lower() == b"content-length"]
+        self._length = lengths[0] if lengths else None
 
     def __iter__(self) -> Iterator[bytes]:
         pieces = iter(cast("Iterable[bytes]", self.body.chunks()))  # a blocking client takes no asynchronous body
-        while (piece := _next(pieces)) is not None:
+        size, piece = 0, _next(pieces)
+        while piece is not None:
+            size += len(piece)
+            following = _next(pieces) if size == self._length else None
+            self._check(size, following)
             yield piece
+            piece = following if size == self._length else _next(pieces)
+        self._check(size, None, ended=True)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pieces = self.body.chunks()
@@ -162,8 +171,21 @@ class RequestStream(httpx.SyncByteStream, httpx.AsyncByteStream):
                 yield piece
             return
         later = aiter(pieces)
-        while (later_piece := await _anext(later)) is not None:
+        size, later_piece = 0, await _anext(later)
+        while later_piece is not None:
+            size += len(later_piece)
+            following = await _anext(later) if size == self._length else None
+            self._check(size, following)
             yield later_piece
+            later_piece = following if size == self._length else await _anext(later)
+        self._check(size, None, ended=True)
+
+    def _check(self, size: int, following: bytes | None, *, ended: bool = False) -> None:
+        """Raise `BodyFailed` when the length was wrong; a library that has as much as was said asks for no more."""
+        wanted = self._length
+        if wanted is not None and (size > wanted or following or (ended and size < wanted)):
+            how = "longer" if size > wanted or following else "shorter"
+            raise BodyFailed(f"the request body is {how} than its Content-Length, {wanted} bytes")
 
 
 class BodyFailed(Exception):
@@ -197,9 +219,16 @@ def checked_piece(piece: object) -> bytes | None:
     raise TypeError(f"the pieces of a body must be bytes, not {type(piece).__name__}")
 
 
-def pieces_of(stream: Any) -> Iterable[bytes] | AsyncIterable[bytes]:
-    """Return what a transport was given to send, without the layer that only foreign transports need."""
-    pieces: Iterable[bytes] | AsyncIterable[bytes] = (
-        stream.body.chunks() if isinstance(stream, RequestStream) else stream
-    )
-    return pieces
+class BytesBody:
+    """The body of an answer, when it was read already."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def read(self) -> bytes:
+        """Return everything, then nothing."""
+        content, self._content = self._content, b""
+        return content
+
+    def abort(self) -> None:
+        """There is nothing to let go of."""

@@ -6,11 +6,14 @@ import errno
 import re
 import socket
 import ssl
+from collections.abc import Iterator
 from typing import Final
 
 from resilient_client.exchange import WireError
+from resilient_client.pipeline.retry import TRANSIENT_STATUSES
 from resilient_client.redact import shortened
 from resilient_client.result import FailureKind
+from resilient_client.wire.heads import too_long
 
 LOCAL_ERRNOS: Final = frozenset(
     (
@@ -45,7 +48,9 @@ def breach(problem: BaseException) -> str:
 
 
 def is_local(problem: BaseException) -> bool:
-    """Return whether `problem` is this machine's."""
+    """Return whether `problem` is this machine's. The `errno` of an SSLError is OpenSSL's own: its 1 is not EPERM."""
+    if isinstance(problem, ssl.SSLError):
+        return False
     return isinstance(problem, MemoryError) or (isinstance(problem, OSError) and problem.errno in LOCAL_ERRNOS)
 
 
@@ -73,7 +78,7 @@ def is_tls_alert(problem: BaseException | None) -> bool:
     return (
         isinstance(problem, ssl.SSLError)
         and not isinstance(problem, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
-        and "ALERT" in (problem.reason or "")
+        and "ALERT" in (getattr(problem, "reason", None) or "")
     )
 
 
@@ -96,26 +101,49 @@ HTTPX_KINDS: Final[tuple[tuple[str, FailureKind, bool], ...]] = (
 """Names of httpx's exceptions, most special first. By name, so that the family's other packages fit as well."""
 
 
-def of_foreign(problem: Exception, *, in_body: bool) -> WireError:  # noqa: PLR0911 - a table is a table
+def of_foreign(problem: Exception, *, in_body: bool) -> WireError:
     """Return the error that an exception of somebody else's transport is."""
-    cause: BaseException | None = problem
-    seen: set[int] = set()
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        if isinstance(cause, socket.gaierror):
-            return WireError(FailureKind.DNS, said(problem), sent=False)
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return WireError(FailureKind.TLS, said(problem), sent=False)
-        if is_local(cause):
-            return WireError(FailureKind.LOCAL, said(problem), sent=in_body)
-        cause = cause.__cause__ or cause.__context__
     names = {kind.__name__ for kind in type(problem).__mro__}
+    for cause in chain_of(problem):
+        error = _of_cause(cause, problem, connecting="ConnectError" in names, in_body=in_body)
+        if error is not None:
+            return error
     text = str(problem)
-    if "RemoteProtocolError" in names and "disconnected without" in text:
+    if "RemoteProtocolError" in names and ("disconnected without" in text or "ConnectionClosed" in text):
         return WireError(FailureKind.RESET, said(problem), sent=True)
+    if "RemoteProtocolError" in names and "buffer too long" in text:
+        return WireError(FailureKind.TOO_LARGE, too_long(), sent=True)
     if in_body and ("NetworkError" in names or "peer closed connection" in text):
         return WireError(FailureKind.TRUNCATED, said(problem), sent=True)
     for name, kind, sent in HTTPX_KINDS:
         if name in names:
-            return WireError(kind, said(problem), sent=sent or in_body)
+            return WireError(kind, said(problem), sent=sent or in_body, lasting=_is_lasting(names, text))
     return WireError(FailureKind.UNEXPECTED, said(problem), sent=True)
+
+
+def _of_cause(cause: BaseException, problem: Exception, *, connecting: bool, in_body: bool) -> WireError | None:
+    """Return what one exception in a chain makes of all of it, None when that is nothing."""
+    if isinstance(cause, socket.gaierror):
+        return WireError(FailureKind.DNS, said(problem), sent=False)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return WireError(FailureKind.TLS, said(problem), sent=False)
+    if connecting and isinstance(cause, ssl.SSLError):
+        return of_handshake(cause, "the server")
+    if is_tls_alert(cause):
+        return WireError(FailureKind.TLS, f"the server ended TLS ({said(cause)})", sent=True)
+    threadless = isinstance(cause, RuntimeError) and "new thread" in str(cause)
+    return WireError(FailureKind.LOCAL, said(problem), sent=in_body) if threadless or is_local(cause) else None
+
+
+def chain_of(problem: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and what led to it."""
+    seen: set[int] = set()
+    while problem is not None and id(problem) not in seen:
+        seen.add(id(problem))
+        yield problem
+        problem = problem.__cause__ or problem.__context__
+
+
+def _is_lasting(names: set[str], text: str) -> bool:
+    """Return whether a proxy said no with a status that it will repeat."""
+    return "ProxyError" in names and text[:3].isdecimal() and int(text[:3]) not in TRANSIENT_STATUSES

@@ -9,8 +9,6 @@ import sys
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import Any
 
-import httpx
-
 from resilient_client.exchange import Body
 from resilient_client.wire.bodies import EMPTY, Bytes, File, FromHere, Multipart, Stream
 
@@ -69,6 +67,8 @@ def _content(content: Any, *, asynchronous: bool) -> tuple[Body, list[tuple[byte
 def _form(data: Any) -> tuple[Body, list[tuple[bytes, bytes]]]:
     if not isinstance(data, Mapping):
         raise TypeError(f"data={type(data).__name__}: give a mapping of form fields; use content= for raw bytes")
+    import httpx  # noqa: PLC0415 - a client has loaded it
+
     request = httpx.Request("POST", "http://form", data=dict(data))
     return _sized(request.content, b"application/x-www-form-urlencoded")
 
@@ -82,6 +82,8 @@ def _multipart(data: Any, files: Any) -> tuple[Body, list[tuple[bytes, bytes]]]:
         _check_part(name, value)
     if not pairs:
         return _form(data or {})
+    import httpx  # noqa: PLC0415 - a client has loaded it
+
     wrapped = [(name, _part(value)) for name, value in pairs]
     request = httpx.Request("POST", "http://form", data=dict(data or {}), files=wrapped)
     fields = [(name, value) for name, value in request.headers.raw if name.lower() != b"host"]

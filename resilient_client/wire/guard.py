@@ -37,8 +37,10 @@ def judges(wire: Wire) -> bool:
 def check_wire(wire: Wire, policies: Iterable[Policy]) -> None:
     """Raise `ConfigError` when one of the policies wants a guard that `wire` cannot give."""
     if not judges(wire) and not all(policy.allow_private for policy in policies):
+        name = getattr(wire, "name", None)
+        why = UNJUDGED if name is None else f"wire={name!r} cannot do that, its library connects where it will"
         raise ConfigError(
-            f"allow_private=False: {UNJUDGED}; leave transport= and wire= out, or guard the transport itself and leave "
+            f"allow_private=False: {why}; leave transport= and wire= out, or guard the transport itself and leave "
             f"allow_private=False out"
         )
 

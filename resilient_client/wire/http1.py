@@ -1,4 +1,4 @@
-"""HTTP/1.1 over one stream, with h11 as the state machine, written once for threads and tasks.
+"""HTTP/1.1 over one stream, written once for threads and tasks: what is sent, received and concluded, and when.
 
 Rules it keeps: a connection is reused only after an answer was read to its exact end and nothing came behind it; an
 answer that contradicts itself is never whole; every wait is bounded by the attempt's limits.
@@ -12,24 +12,30 @@ from typing import TYPE_CHECKING, Any, Final
 
 import h11
 
-from resilient_client.exchange import WireError
+from resilient_client.exchange import Limits, WireError
 from resilient_client.result import FailureKind
 from resilient_client.wire.classify import breach, is_tls_alert, said
 from resilient_client.wire.heads import MAX_HEAD, MAX_INTERIM, TOO_MANY_INTERIM, excess, too_long
-from resilient_client.wire.keep_alive import kept_for
-from resilient_client.wire.sockets import Expired
+from resilient_client.wire.http1_answer import BODY, END, HEAD, AnswerHead, IncomingAnswer
+from resilient_client.wire.http1_request import OutgoingRequest
+from resilient_client.wire.sockets import Expired, now
 from resilient_client.wire.upload import Upload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from resilient_client.exchange import Limits, RawHeaders
+    from resilient_client.exchange import RawHeaders
     from resilient_client.wire.sockets import Network, Stream
 
 HTTP: Final = b"HTTP/"
 
 GRACE: Final = 0.05
 """Seconds for an answer to arrive that a server gave to a request before it had taken all of it."""
+
+NO_REQUEST: Final = OutgoingRequest(b"GET", b"/", [(b"Host", b"")])
+NO_ANSWER: Final = IncomingAnswer(NO_REQUEST)
+NO_LIMITS: Final = Limits(now)
+"""What an idle connection has of an exchange: it keeps no bytes of the last one."""
 
 
 class Http1Connection:
@@ -51,14 +57,12 @@ class Http1Connection:
         self._absolute = absolute
         self._extra = list(extra)
         self._to_switch = to_switch
-        self.parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-        self._limits: Limits | None = None
+        self.request, self.answer, self._limits = NO_REQUEST, NO_ANSWER, NO_LIMITS
         self._ended = False
         self._before = 0
         self._heard = False
-        self.early: h11.Response | None = None
+        self.early: AnswerHead | None = None
         self._received = self._interim = 0
-        self._in_body = False
         self.requests = 0
         self.idle_until = 0.0
         self.kept_for = inf
@@ -70,26 +74,36 @@ class Http1Connection:
     ) -> tuple[int, RawHeaders, str]:
         """Send a request and return status, header fields and version of its answer; raises `WireError`."""
         self._limits = limits
-        self._heard = self._in_body = False
+        self._heard = False
         self._received = self._interim = 0
         self._before = self.stream.handed_over
         self.requests += 1
         self.early = None
-        try:
-            await Upload(self, limits).send(method, self._absolute + target, headers + self._extra, chunks)
-        except OSError as problem:
-            event = self.early or await self._answer_instead(problem, limits)
-        else:
-            event = self.early or await self._head()
-        response_headers = list(event.headers.raw_items())
-        self._in_body = True
-        if (much := excess(response_headers, self._received)) is not None:
+        fields = headers + self._extra if self._extra else headers
+        head = await self._answered(method, self._absolute + target, fields, chunks, limits)
+        if (much := excess(head.fields, self._received)) is not None:
             raise self.error(FailureKind.TOO_LARGE, much)
-        names = {name.lower() for name, _ in response_headers}
-        self.kept_for = kept_for(response_headers) if b"keep-alive" in names else inf
-        if b"content-length" in names and b"transfer-encoding" in names:
+        self.kept_for = head.kept_for
+        if head.framed_twice:
             raise self.error(FailureKind.PROTOCOL, "the answer has both Content-Length and Transfer-Encoding")
-        return event.status_code, response_headers, f"HTTP/{event.http_version.decode('ascii')}"
+        return head.status, head.fields, head.version
+
+    async def _answered(
+        self, method: bytes, target: bytes, headers: RawHeaders, chunks: Any, limits: Limits
+    ) -> AnswerHead:
+        try:
+            request = self.request = OutgoingRequest(method, target, headers)
+        except h11.LocalProtocolError as problem:
+            raise self.error(FailureKind.LOCAL, f"the request is not valid HTTP/1.1: {problem}") from problem
+        self.answer = IncomingAnswer(request)
+        try:
+            await Upload(self, limits).send(request, chunks)
+        except OSError as problem:
+            return self.early or await self._answer_instead(problem, limits)
+        if self.early is not None:
+            return self.early
+        await self._receive()
+        return await self._head()
 
     @property
     def sent(self) -> bool:
@@ -103,11 +117,10 @@ class Http1Connection:
         """
         while self.early is None and await self.stream.heard():
             await self._receive()
-            while isinstance(event := self._parsed(), h11.InformationalResponse):
-                self._check_informational(event)
-            if isinstance(event, h11.Response):
-                self.early = event
-        return self.early is not None and self.early.status_code >= 300
+            while (head := self._next_head()) is not None and head.status < 200:
+                self._check_interim(head)
+            self.early = head
+        return self.early is not None and self.early.status >= 300
 
     async def _answer_instead(self, problem: OSError, limits: Limits) -> Any:
         """Return what the server says to a request that it took only a part of, if it is here; else raise.
@@ -131,19 +144,22 @@ class Http1Connection:
             raise failure from problem
         return answer
 
-    async def _head(self) -> Any:
+    async def _head(self) -> AnswerHead:
         while True:
-            event = await self._next_event()
-            if isinstance(event, h11.Response):
-                return event
-            if not isinstance(event, h11.InformationalResponse):
-                raise self._broken(None)
-            if event.status_code == 101 and self._to_switch:
-                return event
-            self._check_informational(event)
+            while (head := self._next_head()) is None:
+                await self._receive()
+            if head.status >= 200 or (head.status == 101 and self._to_switch):
+                return head
+            self._check_interim(head)
 
-    def _check_informational(self, event: h11.InformationalResponse) -> None:
-        if event.status_code == 101:
+    def _next_head(self) -> AnswerHead | None:
+        try:
+            return self.answer.head()
+        except h11.RemoteProtocolError as problem:
+            raise self._wrong(problem) from problem
+
+    def _check_interim(self, head: AnswerHead) -> None:
+        if head.status == 101:
             raise self.error(FailureKind.PROTOCOL, "the server changed protocols without being asked")
         self._interim += 1
         if self._interim > MAX_INTERIM:
@@ -151,33 +167,19 @@ class Http1Connection:
 
     async def read(self) -> bytes:
         """Return the next bytes of the body as they came, empty at its end; raises `WireError`."""
-        while True:
-            event = await self._next_event()
-            if isinstance(event, h11.Data):
-                if event.data:
-                    return bytes(event.data)
-            elif isinstance(event, h11.EndOfMessage):
-                if event.headers and (much := excess(list(event.headers.raw_items()), self._received, "end")):
-                    raise self.error(FailureKind.TOO_LARGE, much)
-                self._limits = None
-                return b""
-            else:
-                raise self.error(FailureKind.TRUNCATED, "the connection ended inside the body")
-
-    async def _next_event(self) -> Any:
-        while (event := self._parsed()) is h11.NEED_DATA:
-            await self._receive()
-        return event
-
-    def _parsed(self) -> Any:
+        answer = self.answer
         try:
-            return self.parser.next_event()
+            while (piece := answer.body()) is None:
+                await self._receive()
         except h11.RemoteProtocolError as problem:
             raise self._wrong(problem) from problem
+        if answer.trailers and not piece and (much := excess(answer.trailers, self._received, "end")):
+            raise self.error(FailureKind.TOO_LARGE, much)
+        return piece
 
     async def _receive(self) -> None:
-        """Give the parser the next bytes, or the end."""
-        limits = self._require_limits()
+        """Have the answer take in the next bytes, or the end."""
+        limits, answer = self._limits, self.answer
         try:
             data = await self.stream.receive(limits.silence_until(limits.read))
         except Expired as problem:
@@ -189,18 +191,15 @@ class Http1Connection:
                 raise self.error(FailureKind.PROTOCOL, f"the answer does not begin as HTTP/1 does: {data[:20]!r}")
             self._heard = True
             self._received += len(data)
-            limits.check("reading the answer", sent=True)
-        elif self.parser.their_state is h11.SEND_RESPONSE:
+            if limits.clock() >= limits.attempt_until:
+                limits.check("reading the answer", sent=True)
+        elif answer.part == HEAD:
             raise self._broken(None)
         else:
             self._ended = True
-        self.parser.receive_data(data)
+        answer.receive(data)
 
     # What a failure is.
-
-    def _require_limits(self) -> Limits:
-        assert self._limits is not None  # noqa: S101 - exchange() sets it before anything else runs
-        return self._limits
 
     def error(self, kind: FailureKind, message: str, *, stale: bool = False) -> WireError:
         """Return a failure of this exchange."""
@@ -210,7 +209,7 @@ class Http1Connection:
         how = said(problem) if problem is not None else "closed by the server"
         if is_tls_alert(problem) and not self._heard:
             return self.error(FailureKind.TLS, f"the server ended TLS ({how})")
-        if self.parser.their_state is h11.SEND_BODY:
+        if self.answer.part == BODY:
             return self.error(FailureKind.TRUNCATED, f"the connection ended inside the body ({how})")
         stale = self.requests > 1 and not self._heard
         where = "inside the head" if self._heard else "before the first byte of an answer"
@@ -219,7 +218,7 @@ class Http1Connection:
     def _wrong(self, problem: h11.RemoteProtocolError) -> WireError:
         if self._ended:
             return self.error(FailureKind.TRUNCATED, f"the connection ended inside the body ({problem})")
-        if problem.error_status_hint == 431 and not self._in_body:
+        if problem.error_status_hint == 431 and self.answer.part == HEAD:
             return self.error(FailureKind.TOO_LARGE, too_long())
         if problem.error_status_hint == 431:
             why = f"a chunk's extension, or what follows the body, is larger than {MAX_HEAD} bytes"
@@ -228,14 +227,16 @@ class Http1Connection:
 
     # Between exchanges.
 
+    @property
+    def over(self) -> bool:
+        """Whether the answer was read to its end."""
+        return self.answer.part == END
+
     def finish(self) -> bool:
         """Make ready for another exchange; False when this connection must not be used again."""
-        parser = self.parser
-        if self._to_switch:  # its requests have fields that others must not
+        if self._to_switch or not self.request.whole or not self.answer.reusable:  # a switch has fields of its own
             return False
-        if parser.our_state is not h11.DONE or parser.their_state is not h11.DONE or parser.trailing_data[0]:
-            return False
-        parser.start_next_cycle()
+        self.request, self.answer, self._limits, self.early = NO_REQUEST, NO_ANSWER, NO_LIMITS, None
         return True
 
     @property
@@ -251,7 +252,7 @@ class Http1Connection:
     @property
     def beyond(self) -> bytes:
         """What came behind the answer, which is the beginning of the other protocol after a switch."""
-        return bytes(self.parser.trailing_data[0])
+        return self.answer.beyond
 
     def abort(self) -> None:
         """Close at once."""

@@ -47,6 +47,8 @@ _FORBIDDEN: Final = frozenset(b"\r\n\0")
 class Http2Stream:
     """One exchange on a shared connection."""
 
+    over = False
+
     def __init__(self, connection: Http2Connection) -> None:
         self._connection = connection
         self.requests = connection.requests

@@ -10,41 +10,30 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from math import inf
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import httpx
 
-from resilient_client.exchange import Answer, Hops, Limits, WireError, WireRequest
+from resilient_client.exchange import Answer, Hops, Limits, WireRequest
 from resilient_client.headers import Headers
-from resilient_client.result import FailureKind
-from resilient_client.wire.auth_flows import AsyncioFlow, BlockingFlow, Flow, FlowFailed
-from resilient_client.wire.bodies import RequestStream
-from resilient_client.wire.coding import discard_body, read_raw
+from resilient_client.wire.auth_flows import authenticated
 from resilient_client.wire.pool import BODY, FRESH, LIMITS, REUSED, UPGRADE, Pool
+from resilient_client.wire.request_stream import RequestStream
 from resilient_client.wire.sockets import Expired
 from resilient_client.wire.sockets.blocking import BlockingChunks
 from resilient_client.wire.sockets.pieces import AsyncChunks, AsyncPieces
-from resilient_client.wire.transports import BytesBody, TransportBody, cause_of, classified
-from resilient_client.wire.urls import httpx_url, parse_url
+from resilient_client.wire.transports import TransportBody, cause_of, classified
+from resilient_client.wire.urls import httpx_url
 
 if TYPE_CHECKING:
     from resilient_client.wire.sockets import ChunkSource
 
 
-def _as_httpx_wrote_it(method: Any) -> Any:
-    """Return `method` when its code is in httpx's own files, else None: then somebody patched it before we came."""
-    code = getattr(method, "__code__", None)
-    unpatched = code is not None and Path(code.co_filename).is_relative_to(Path(httpx.__file__).parent)
-    return method if unpatched else None
-
-
-BLOCKING_AS_IT_CAME: Final = _as_httpx_wrote_it(httpx.HTTPTransport.handle_request)
-ASYNCIO_AS_IT_CAME: Final = _as_httpx_wrote_it(httpx.AsyncHTTPTransport.handle_async_request)
-
-AUTH_BODY_CAP: Final = 1024 * 1024
-"""Bytes of an answer that an auth flow may ask to see."""
+HTTPX_CODE: Final = httpx.HTTPTransport.__enter__.__code__.co_filename
+"""Where httpx's own methods are from. Who patches one puts a function from elsewhere in its place, or no function."""
 
 
 def _peer_of(extensions: Any) -> Callable[[], tuple[str, int] | None] | None:
@@ -60,13 +49,10 @@ def _peer_of(extensions: Any) -> Callable[[], tuple[str, int] | None] | None:
     return ask
 
 
-def _can_be_sent(request: httpx.Request) -> bool:
-    """Return whether the body is still there: an iterator that was read for an earlier hop is not."""
-    return not isinstance(request.stream, RequestStream) or request.stream.body.replayable
-
-
 class HttpxWire(ABC):
     """What is the same for threads and tasks; the two below differ in how a transport is called."""
+
+    asynchronous: ClassVar[bool]
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -79,13 +65,17 @@ class HttpxWire(ABC):
 
     async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:
         """Send `request`, through its auth flow when it has one; raises `WireError`."""
+        if request.auth is None:
+            return await self._exchange(request, limits, fresh=fresh)
+        exchange = partial(self._exchange, limits=limits, fresh=fresh)
+        return await authenticated(exchange, request, hops, asynchronous=self.asynchronous)
+
+    async def _exchange(self, request: WireRequest, limits: Limits, *, fresh: bool) -> Answer:
         try:
-            if request.auth is None and self.ours and self.untouched():
+            if self.ours and self.untouched():
                 return await self._straight(request, limits, fresh=fresh)
             outgoing = self._outgoing(request, limits, fresh=fresh)
-            if request.auth is None:
-                return self._answer(await self.handle(outgoing, limits), limits)
-            return await self._authenticated(request.auth, outgoing, limits, hops)
+            return self._answer(await self.handle(outgoing, limits), limits)
         except Exception as problem:  # noqa: BLE001 - a transport may raise anything
             raise classified(problem, limits) from cause_of(problem)
 
@@ -122,58 +112,6 @@ class HttpxWire(ABC):
         switched = pooled.switched if pooled is not None and response.status_code == 101 else None
         return Answer(response.status_code, headers, body, reused, version, _peer_of(extensions), switched)
 
-    async def _authenticated(self, auth: Any, request: httpx.Request, limits: Limits, hops: Hops) -> Answer:
-        flow = self.flow(auth, request)
-        answer: Answer | None = None
-        try:
-            following = await flow.start()
-            while True:
-                following.extensions = {**following.extensions, **request.extensions}  # limits hold for all of them
-                for name, value in hops.begins(following.method, parse_url(str(following.url))):
-                    following.headers[name.decode("ascii")] = value.decode("latin-1")
-                answer = await self._hop(following, limits, first=answer is None)
-                shown = await self._shown(
-                    answer, following, whole=auth.requires_response_body and answer.switched is None
-                )
-                after = await self._after(flow, shown)
-                if after is None or not _can_be_sent(after):
-                    return answer
-                await discard_body(answer)
-                hops.answered(answer)
-                following = after
-        except BaseException:
-            if answer is not None:
-                answer.body.abort()
-            raise
-        finally:
-            await flow.close()
-
-    async def _after(self, flow: Flow, response: httpx.Response) -> httpx.Request | None:
-        try:
-            return await flow.after(response)
-        except FlowFailed as problem:
-            raise WireError(FailureKind.LOCAL, str(problem), sent=True) from problem
-
-    async def _hop(self, request: httpx.Request, limits: Limits, *, first: bool) -> Answer:
-        try:
-            return self._answer(await self.handle(request, limits), limits)
-        except Exception as problem:
-            if first:
-                raise
-            error = classified(problem, limits)
-            if isinstance(error, WireError):  # an earlier request of the flow was sent, and was answered
-                error.sent, error.stale = True, False
-            raise error from cause_of(problem)
-
-    async def _shown(self, answer: Answer, request: httpx.Request, *, whole: bool) -> httpx.Response:
-        """Return `answer` as the flow sees it; its body only when the flow wants to look."""
-        content = b""
-        if whole:
-            content = await read_raw(answer, AUTH_BODY_CAP)
-            answer.body = BytesBody(content)
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.pairs]
-        return httpx.Response(answer.status, headers=headers, content=content, request=request)
-
     # How a transport is called: once for threads, once for tasks.
 
     @abstractmethod
@@ -189,12 +127,12 @@ class HttpxWire(ABC):
         """Return the body of a transport's response as pieces."""
 
     @abstractmethod
-    def let_go(self, response: Any) -> None:
-        """Close a response that was not read to its end, without waiting."""
+    async def over(self, response: Any) -> None:
+        """Close a response that was read to its end, so that a foreign transport gives its connection back."""
 
     @abstractmethod
-    def flow(self, auth: Any, request: httpx.Request) -> Flow:
-        """Return the auth flow of `request`."""
+    def let_go(self, response: Any) -> None:
+        """Close a response that was not read to its end, without waiting."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -204,9 +142,12 @@ class HttpxWire(ABC):
 class BlockingHttpxWire(HttpxWire):
     """A wire for threads. A foreign transport is given shorter timeouts, but cannot be interrupted."""
 
+    asynchronous = False
+
     def untouched(self) -> bool:
-        """Compare httpx's method with the one it came with."""
-        return httpx.HTTPTransport.handle_request is BLOCKING_AS_IT_CAME
+        """Return whether httpx's method is its own."""
+        method = httpx.HTTPTransport.handle_request
+        return type(method) is FunctionType and method.__code__.co_filename == HTTPX_CODE
 
     async def handle(self, request: httpx.Request, limits: Limits) -> Any:  # noqa: ARG002 - nothing here can interrupt it
         """Block until the transport answers."""
@@ -216,14 +157,15 @@ class BlockingHttpxWire(HttpxWire):
         """Return the body's pieces."""
         return BlockingChunks(iter(stream))
 
+    async def over(self, response: Any) -> None:
+        """Close the response."""
+        if not self.ours:
+            response.stream.close()
+
     def let_go(self, response: Any) -> None:
         """Close the response; one that does not take it well was given up already."""
         with suppress(Exception):
             response.stream.close()
-
-    def flow(self, auth: Any, request: httpx.Request) -> Flow:
-        """Return the auth's blocking flow."""
-        return BlockingFlow(auth.sync_auth_flow(request))
 
     async def close(self) -> None:
         """Close the transport."""
@@ -248,13 +190,16 @@ class AnswerChunks(AsyncChunks):
 class AsyncioHttpxWire(HttpxWire):
     """A wire for tasks. A foreign transport is interrupted when the attempt's time is up."""
 
+    asynchronous = True
+
     def __init__(self, transport: Any) -> None:
         super().__init__(transport)
         self._closing: set[asyncio.Task[None]] = set()
 
     def untouched(self) -> bool:
-        """Compare httpx's method with the one it came with."""
-        return httpx.AsyncHTTPTransport.handle_async_request is ASYNCIO_AS_IT_CAME
+        """Return whether httpx's method is its own."""
+        method = httpx.AsyncHTTPTransport.handle_async_request
+        return type(method) is FunctionType and method.__code__.co_filename == HTTPX_CODE
 
     async def handle(self, request: httpx.Request, limits: Limits) -> Any:
         """Await the transport's answer, no longer than the attempt may last."""
@@ -273,19 +218,25 @@ class AsyncioHttpxWire(HttpxWire):
         """Return the body's pieces."""
         return AsyncPieces(aiter(stream)) if self.ours else AnswerChunks(aiter(stream), limits)
 
+    async def over(self, response: Any) -> None:
+        """Close the response."""
+        if not self.ours:
+            await response.stream.aclose()
+
     def let_go(self, response: Any) -> None:
         """Close the response; a foreign one in a task of its own, since that may wait."""
         pooled = response.extensions.get(BODY)  # none from a tool that answers in our transport's place
         if pooled is not None:
             pooled.close()
             return
-        closing = asyncio.ensure_future(_close_quietly(response.stream))
+        self.close_later(response.stream)
+
+    def close_later(self, stream: Any) -> None:
+        """Close what takes waiting to be closed in a task of its own; raises `RuntimeError` without an event loop."""
+        loop = asyncio.get_running_loop()
+        closing = loop.create_task(_close_quietly(stream))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
-
-    def flow(self, auth: Any, request: httpx.Request) -> Flow:
-        """Return the auth's asynchronous flow."""
-        return AsyncioFlow(auth.async_auth_flow(request))
 
     async def close(self) -> None:
         """Close the transport."""

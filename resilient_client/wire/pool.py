@@ -18,17 +18,17 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
-import httpcore
-
 from resilient_client.backends import run_sync
 from resilient_client.exchange import Handshake, Limits, RawHeaders, Upgrade, Url
 from resilient_client.forking import on_fork
-from resilient_client.wire.bodies import pieces_of
 from resilient_client.wire.http1 import Http1Connection
 from resilient_client.wire.pooled_body import NetworkFacts, PooledBody
+from resilient_client.wire.request_stream import pieces_of
 from resilient_client.wire.sockets import now
 
 if TYPE_CHECKING:
+    import httpcore
+
     from resilient_client.wire.connect import Connector
 
 KEEPALIVE: Final = 4.0
@@ -36,6 +36,9 @@ KEEPALIVE: Final = 4.0
 
 MAX_IDLE: Final = 100
 """Idle connections kept per origin."""
+
+SWEPT_EVERY: Final = 1.0
+"""Seconds between two looks for old connections to all origins: with thousands of them, one takes a millisecond."""
 
 LIMITS: Final = "resilient_client.limits"
 FRESH: Final = "resilient_client.fresh"
@@ -60,6 +63,11 @@ class Lease(Protocol):
 
     async def read(self) -> bytes:
         """Return the next bytes of the body."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """Whether it is known that the answer was read to its end; if not, reading tells."""
         ...
 
     def finish(self) -> bool:
@@ -94,6 +102,7 @@ class Pool:
         self._lock = threading.Lock()
         self._idle: dict[Key, list[Http1Connection]] = {}
         self._closed = False
+        self._swept = clock()
         on_fork(self)
 
     # httpcore's interface, once for threads and once for tasks.
@@ -107,6 +116,8 @@ class Pool:
         return await self._handle(request)
 
     async def _handle(self, request: httpcore.Request) -> httpcore.Response:
+        import httpcore  # noqa: PLC0415 - costs a third of httpx, and most calls go straight to `exchange`
+
         extensions = request.extensions
         limits = extensions.get(LIMITS) or limits_of(extensions.get("timeout") or {})
         url = request.url
@@ -199,24 +210,25 @@ class Pool:
             lease.abort()
             return
         assert isinstance(lease, Http1Connection)  # noqa: S101 - only whole connections finish with True
-        lease.idle_until = self._clock() + min(self._keepalive, lease.kept_for)
+        moment = self._clock()
+        lease.idle_until = moment + min(self._keepalive, lease.kept_for)
         with self._lock:
             idle = self._idle.setdefault(key, [])
             if self._closed:
                 surplus: list[Http1Connection] = [lease]
             else:
                 idle.append(lease)
-                surplus = self._surplus_locked(idle)
+                surplus = self._surplus_locked(idle, moment)
         for connection in surplus:
             connection.abort()
 
-    def _surplus_locked(self, idle: list[Http1Connection]) -> list[Http1Connection]:
-        """Take out what is too many or too old: below the top here, and anywhere with an origin not called lately."""
-        moment = self._clock()
+    def _surplus_locked(self, idle: list[Http1Connection], moment: float) -> list[Http1Connection]:
+        """Take out what is too many or too old: below the top here, and now and then what others have not used."""
         surplus: list[Http1Connection] = []
         while len(idle) > self._max_idle or (len(idle) > 1 and idle[0].idle_until < moment):
             surplus.append(idle.pop(0))
-        if len(self._idle) > 1:
+        if moment - self._swept >= SWEPT_EVERY:
+            self._swept = moment
             for key in [key for key, kept in self._idle.items() if gone(key) or kept[-1].idle_until < moment]:
                 surplus += self._idle.pop(key)
         return surplus

@@ -45,11 +45,13 @@ class PooledBody:
         lease = self._lease
         if lease is None:
             return b""
-        try:
-            data = await lease.read()
-        except BaseException:
-            self.close()
-            raise
+        data = b""
+        if not lease.over:
+            try:
+                data = await lease.read()
+            except BaseException:
+                self.close()
+                raise
         if not data:
             self._lease = None
             self._pool.give_back(self._key, lease)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, TypeAlias, cast
-
-import httpx
 
 from resilient_client.errors import ConfigError
 from resilient_client.exchange import Body, RawHeaders, Url, WireRequest
@@ -105,22 +102,15 @@ def resolve_auth(auth: Any) -> Any:
     """Return `auth` as a flow that httpx understands; raises `TypeError`."""
     if auth is None or hasattr(auth, "sync_auth_flow"):
         return auth
+    import httpx  # noqa: PLC0415 - a client has loaded it
+
+    from resilient_client.wire.auth_flows import FunctionAuth  # noqa: PLC0415
+
     if isinstance(auth, (tuple, list)) and len(auth) == 2 and all(isinstance(part, (str, bytes)) for part in auth):
         return httpx.BasicAuth(auth[0], auth[1])
     if callable(auth):
         return FunctionAuth(cast("Callable[[httpx.Request], httpx.Request]", auth))
     raise TypeError(f"auth={type(auth).__name__}: give (user, password), an httpx.Auth, or a function of the request")
-
-
-class FunctionAuth(httpx.Auth):
-    """An auth that is a function: it takes the request and returns the one to send."""
-
-    def __init__(self, function: Callable[[httpx.Request], httpx.Request]) -> None:
-        self._function = function
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send what the function returns."""
-        yield self._function(request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +253,8 @@ def idempotency_key_of(request: WireRequest) -> str | None:
 
 def new_idempotency_key() -> str:
     """Return a key nobody else has."""
+    import uuid  # noqa: PLC0415 - it looks for ways to make them when it is loaded
+
     return str(uuid.uuid4())
 
 

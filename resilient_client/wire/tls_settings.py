@@ -9,8 +9,6 @@ import warnings
 from pathlib import Path
 from typing import Final
 
-import certifi
-
 from resilient_client.errors import ConfigError
 from resilient_client.forking import on_fork
 
@@ -93,7 +91,7 @@ class TlsSettings:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
             return
-        roots = self._verify if isinstance(self._verify, str) else certifi.where()
+        roots = self._verify if isinstance(self._verify, str) else _usual_roots()
         folder = Path(roots).is_dir()
         try:
             context.load_verify_locations(cafile=None if folder else roots, capath=roots if folder else None)
@@ -114,3 +112,9 @@ class TlsSettings:
                 f"cert={shown!r}: cannot be loaded ({problem}); give a PEM file with certificate and key, or a pair "
                 f"(certificate file, key file)"
             ) from problem
+
+
+def _usual_roots() -> str:
+    import certifi  # noqa: PLC0415 - only for the first https connection
+
+    return certifi.where()

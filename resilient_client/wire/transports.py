@@ -8,7 +8,6 @@ import httpx
 
 from resilient_client.exchange import Limits, WireError
 from resilient_client.result import FailureKind
-from resilient_client.wire.auth_flows import FlowFailed
 from resilient_client.wire.bodies import BodyFailed
 from resilient_client.wire.classify import of_foreign
 from resilient_client.wire.pool import Pool
@@ -56,6 +55,7 @@ class TransportBody:
                     self._limits.check("reading the body", sent=True)
                 if piece:
                     return piece
+            await self._wire.over(self._response)
         except BaseException as problem:  # noqa: BLE001 - raised again, classified
             self.abort()
             raise classified(problem, self._limits, in_body=True) from cause_of(problem)
@@ -69,21 +69,6 @@ class TransportBody:
             self._wire.let_go(self._response)
 
 
-class BytesBody:
-    """A body that was read already."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    async def read(self) -> bytes:
-        """Return everything, then nothing."""
-        content, self._content = self._content, b""
-        return content
-
-    def abort(self) -> None:
-        """There is nothing to let go of."""
-
-
 def classified(problem: BaseException, limits: Limits, *, in_body: bool = False) -> BaseException:
     """Return the `WireError` that an exception of a transport is; what is no `Exception` stays as it is."""
     if isinstance(problem, WireError) or not isinstance(problem, Exception):
@@ -92,8 +77,6 @@ def classified(problem: BaseException, limits: Limits, *, in_body: bool = False)
         return WireError(limits.expired(FailureKind.READ_TIMEOUT), "the transport did not answer in time", sent=True)
     if isinstance(problem, BodyFailed):
         return WireError(FailureKind.LOCAL, str(problem), sent=True)
-    if isinstance(problem, FlowFailed):
-        return WireError(FailureKind.LOCAL, str(problem), sent=False)
     error = of_foreign(problem, in_body=in_body)
     if error.kind in TIMEOUTS:
         error.kind = limits.expired(error.kind)
@@ -102,4 +85,4 @@ def classified(problem: BaseException, limits: Limits, *, in_body: bool = False)
 
 def cause_of(problem: BaseException) -> BaseException | None:
     """Return what a classified error names as its cause: the exception that somebody else raised."""
-    return problem.__cause__ if isinstance(problem, (WireError, FlowFailed, BodyFailed)) else problem
+    return problem.__cause__ if isinstance(problem, (WireError, BodyFailed)) else problem

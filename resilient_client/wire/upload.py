@@ -18,8 +18,9 @@ from resilient_client.wire.classify import said
 from resilient_client.wire.sockets import Expired
 
 if TYPE_CHECKING:
-    from resilient_client.exchange import Limits, RawHeaders
+    from resilient_client.exchange import Limits
     from resilient_client.wire.http1 import Http1Connection
+    from resilient_client.wire.http1_request import OutgoingRequest
     from resilient_client.wire.sockets import ChunkSource
 
 JOIN_BELOW: Final = 64 * 1024
@@ -36,24 +37,31 @@ class Upload:
         self._unwanted = False
         self._problem: WireError | None = None
 
-    async def send(self, method: bytes, target: bytes, headers: RawHeaders, chunks: Any) -> None:
+    async def send(self, request: OutgoingRequest, chunks: Any) -> None:
         """Send a request and its body, or as much of it as is wanted; raises `WireError` or `OSError`."""
         connection = self._connection
-        parser = connection.parser
+        data = request.head
         try:
-            data = parser.send(h11.Request(method=method, target=target, headers=headers)) or b""
-            source = connection.network.iterate(chunks, self._limits.attempt_until)
-            while not self._unwanted and (piece := await self._piece(source)) is not None:
-                framed = parser.send(h11.Data(data=piece)) or b""
-                if len(piece) > JOIN_BELOW:
-                    await self._write(data)
-                    data = b""
-                await self._write(data + framed)
-                data = b""
+            if chunks != ():
+                data = await self._send_body(
+                    request, data, connection.network.iterate(chunks, self._limits.attempt_until)
+                )
             if not self._unwanted:
-                await self._write(data + (parser.send(h11.EndOfMessage()) or b""))
+                await self._write(data + request.end())
+            request.whole = not self._unwanted
         except h11.LocalProtocolError as problem:
             raise connection.error(FailureKind.LOCAL, f"the request is not valid HTTP/1.1: {problem}") from problem
+
+    async def _send_body(self, request: OutgoingRequest, data: bytes, source: ChunkSource) -> bytes:
+        """Send `data` and the body's pieces; returns what still has to go before the end."""
+        while not self._unwanted and (piece := await self._piece(source)) is not None:
+            framed = request.piece(piece)
+            if len(piece) > JOIN_BELOW:
+                await self._write(data)
+                data = b""
+            await self._write(data + framed)
+            data = b""
+        return data
 
     async def _piece(self, source: ChunkSource) -> bytes | None:
         """Return the next piece, None when there is none or it is not wanted; what is wrong with it is the caller's."""
@@ -62,7 +70,7 @@ class Upload:
         if self._begun:
             connection.stream.on_news(lambda: self._overhear(source))
         try:
-            return checked_piece(await source.next())
+            piece = checked_piece(await source.next())
         except Expired as problem:
             if self._unwanted:
                 return None
@@ -74,6 +82,9 @@ class Upload:
         finally:
             if self._begun:
                 connection.stream.on_news(None)
+        if self._problem is not None:  # the piece came all the same
+            raise self._problem
+        return piece
 
     def _overhear(self, source: ChunkSource) -> None:
         """Look at what came while a piece is waited for; what is here can be read without waiting."""
@@ -84,15 +95,14 @@ class Upload:
         if self._unwanted or self._problem is not None:
             source.stop()
 
-    async def _write(self, data: bytes) -> None:
+    async def _write(self, data: bytes | memoryview) -> None:
         limits, connection = self._limits, self._connection
-        view = memoryview(data)
-        while view and not self._unwanted:
-            limits.check("sending the request", sent=connection.sent)
+        while data and not self._unwanted:
+            until = limits.begin(limits.write, "sending the request", sent=connection.sent)
             listening = self._begun and connection.early is None
             if listening and await connection.listen():
                 self._unwanted = True
                 return
-            until = limits.silence_until(limits.write)
-            view = view[await connection.stream.send(view, until, listening=listening) :]
+            count = await connection.stream.send(data, until, listening=listening)
+            data = b"" if count == len(data) else memoryview(data)[count:]
             self._begun = True

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, cast
-from urllib.parse import unquote
-
-import httpx
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from resilient_client.errors import ConfigError
 from resilient_client.exchange import Url
 from resilient_client.redact import shortened, shown_url
+from resilient_client.wire.plain_urls import plain_parts, plain_target
+
+if TYPE_CHECKING:
+    import httpx
 
 Params = Mapping[str, Any] | Sequence[tuple[str, Any]] | str | bytes
 
@@ -23,6 +24,9 @@ _HOST: Final = re.compile(r"(?!\.)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\
 SCHEMES: Final = frozenset(("http", "https"))
 
 WEBSOCKET_SCHEMES: Final = {"ws": "http", "wss": "https"}
+
+MAX_PLACES: Final = 1024
+"""Servers that a client without base remembers; one that calls more of them takes each URL apart."""
 
 
 def _checked(url: httpx.URL, shown: str) -> Url:
@@ -48,6 +52,8 @@ def _parse(text: str, shown: str) -> httpx.URL:
     port = _PORT.search(authority[1]) if authority else None
     if port and port[1] and not (re.fullmatch(r"[0-9]{1,5}", port[1]) and 1 <= int(port[1]) <= 65535):
         raise ConfigError(f"url={shown!r}: the port must be 1 to 65535")
+    import httpx  # noqa: PLC0415 - for URLs that are new; a client has loaded it
+
     try:
         return httpx.URL(text)
     except (httpx.InvalidURL, ValueError, TypeError) as problem:
@@ -59,6 +65,8 @@ def parse_url(text: str, *, base: Url | None = None) -> Url:
     shown = shown_url(text)
     if base is None or _SCHEME.match(text):
         return _checked(_parse(text, shown), shown)
+    import httpx  # noqa: PLC0415
+
     try:
         joined = httpx.URL(str(base)).join(text)
     except (httpx.InvalidURL, ValueError) as problem:
@@ -94,6 +102,7 @@ class Base:
             if "?" in self.url.target or "#" in base_url:
                 raise ConfigError(f"base_url={shown_url(base_url)!r}: a base URL has no query and no fragment")
             self._prefix = self.url.target.rstrip("/") + "/"
+        self._places: dict[str, Url] = {}
         self._join = lru_cache(maxsize=1024)(self._join_new)
 
     def join(self, url: str, params: Params | None = None) -> Url:
@@ -113,6 +122,22 @@ class Base:
         return path[len(self._prefix) - 1 :] or "/" if (path + "/").startswith(self._prefix) else None
 
     def _join_new(self, url: str) -> Url:
+        if self.url is not None and (target := plain_target(url)) is not None:
+            return self.url.at(self._prefix + target)
+        if self.url is None and (parts := plain_parts(url)) is not None:
+            return self._place(url, parts[0]).at(parts[1])
+        return self._join_any(url)
+
+    def _place(self, url: str, place: str) -> Url:
+        """Return where `url` is, of which `place` is the beginning."""
+        known = self._places.get(place)
+        if known is None:
+            known = parse_url(url)
+            if len(self._places) < MAX_PLACES:
+                self._places[place] = known
+        return known
+
+    def _join_any(self, url: str) -> Url:
         if self.url is None:
             if not _SCHEME.match(url):
                 raise ConfigError(
@@ -144,6 +169,8 @@ class Base:
         return target
 
     def _refuse_climbing(self, url: str) -> None:
+        from urllib.parse import unquote  # noqa: PLC0415 - httpx has loaded it
+
         depth = 0
         for segment in unquote(url.partition("?")[0].partition("#")[0]).replace("\\", "/").split("/"):
             depth += {"": 0, ".": 0, "..": -1}.get(segment, 1)
@@ -152,16 +179,21 @@ class Base:
 
 
 def _with_params(url: Url, params: Params) -> Url:
+    import httpx  # noqa: PLC0415
+
+    path, mark, own = url.target.partition("?")
     try:
-        own = httpx.URL(str(url))
-        added = httpx.QueryParams(cast("Any", params)).multi_items()
-        merged = own.copy_with(params=httpx.QueryParams([*own.params.multi_items(), *added]))
+        added = httpx.QueryParams(cast("Any", params))
+        query = httpx.QueryParams([*httpx.QueryParams(own).multi_items(), *added.multi_items()]) if mark else added
+        written = str(query)
     except (TypeError, ValueError, AttributeError, IndexError) as problem:
         raise TypeError(f"params={type(params).__name__}: give a mapping or pairs of names and values") from problem
-    return Url(url.scheme, url.host, url.port, merged.raw_path.decode("ascii"))
+    return url.at(f"{path}?{written}" if written else path)
 
 
 @lru_cache(maxsize=1024)
 def httpx_url(url: Url) -> httpx.URL:
     """Return `url` as httpx's class; remembered."""
+    import httpx  # noqa: PLC0415
+
     return httpx.URL(str(url))

@@ -14,6 +14,6 @@ def test_every_part_that_can_be_measured_has_its_section_and_its_results():
 
 
 def test_every_figure_of_the_page_is_there():
-    figures = [figure for _, figure in page.SECTIONS.values() if figure]
-    assert len(figures) == 2
-    assert all((page.DOCS / figure[figure.index("(") + 1 : -1]).is_file() for figure in figures)
+    figures = [page.path_of(figure) for figures in page.FIGURES.values() for figure in figures]
+    assert len(figures) == 4
+    assert all((page.DOCS / figure).is_file() for figure in figures)

@@ -19,7 +19,7 @@ from faults.expected import Observed
 from faults.fault import Fault
 from faults.matrix import rows
 from faults.run import come_to
-from faults.ways import WIRES, Way
+from faults.ways import OTHER_WIRES, WIRES, Way
 
 TESTS = Path(worlds.__file__).parent
 
@@ -61,7 +61,7 @@ def met(fault: Fault, way: Way) -> Came:
 
 
 def main() -> None:
-    (way,) = (way for way in WIRES if way.name == sys.argv[1])
+    (way,) = (way for way in WIRES + OTHER_WIRES if way.name == sys.argv[1])
     for fault in rows_of(way):
         observed, problems = come_to(fault, way)
         told = {method: one.as_dict() for method, one in observed.items()}

@@ -129,6 +129,7 @@ def staged(fault: Fault, way: Way, policy: Policy) -> Iterator[tuple[Stage, list
 
 def observe(fault: Fault, way: Way, method: str) -> tuple[Observed, list[str]]:
     """Make the row's call with `method`: how it ended, and everything that is not as it should be."""
+    fault = way.as_met(fault)
     with staged(fault, way, fault.rules()) as (stage, left):
         result, observed = stage.play(method)
         late = EXACT if way.virtual else LATEST

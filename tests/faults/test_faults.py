@@ -3,12 +3,12 @@
 import pytest
 from faults.child import met
 from faults.matrix import rows
-from faults.ways import IN_MEMORY, WIRES
+from faults.ways import IN_MEMORY, OTHER_WIRES, WIRES
 
 MET = [
     pytest.param(fault, way, id=f"{fault.name}-{way.name}".replace(", ", "-").replace(" ", "-"))
     for fault in rows()
-    for way in WIRES + IN_MEMORY
+    for way in WIRES + OTHER_WIRES + IN_MEMORY
     if way.meets(fault)
 ]
 
@@ -17,3 +17,10 @@ MET = [
 def test_fault(fault, way):
     _, problems = met(fault, way)
     assert not problems, "\n".join([fault.what, *problems])
+
+
+@pytest.mark.parametrize("way", OTHER_WIRES, ids=lambda way: way.name)
+def test_what_a_wire_does_otherwise_is_said_of_rows_that_there_are(way):
+    names = {fault.name for fault in rows()}
+    assert set(way.cannot) <= names
+    assert set(way.instead) <= names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import h11
+from resilient_client.wire.http1 import NO_ANSWER
 
 
 class Connections:
@@ -46,6 +46,5 @@ class Connections:
         assert all(stream in self.open for stream in idle), "a connection that was closed is kept"
         assert len(self.open) - len(idle) + self.connecting == exchanges, "a connection has no owner, or two"
         for connection in self.idle:
-            states = {connection.parser.our_state, connection.parser.their_state}
-            assert states == {h11.IDLE}, "a connection is kept in the middle of an exchange"
+            assert connection.answer is NO_ANSWER, "a connection is kept in the middle of an exchange"
             assert connection.requests > 0

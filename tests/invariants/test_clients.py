@@ -20,7 +20,7 @@ from invariants.plays import PATHS, PLAYS, plays, readings, requests, tables
 
 from resilient_client import CallFailed, FailureKind, deadline, load_policies
 from resilient_client.backends import run_sync
-from resilient_client.plan import explicit_total
+from resilient_client.policy import explicit_total
 from resilient_client.testing import VirtualWorld, steps
 
 pytestmark = patient

@@ -430,6 +430,46 @@ assert len(seen) == 1, seen
         subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+TOOLS = {
+    "a function": """
+def watching(self, request):
+    seen.append(request.url)
+    return original(self, request)
+httpx.HTTPTransport.handle_request = watching
+""",
+    "a wrapper that passes for what it wraps": """
+import wrapt
+def watching(wrapped, instance, args, kwargs):
+    seen.append(args)
+    return wrapped(*args, **kwargs)
+wrapt.wrap_function_wrapper("httpx", "HTTPTransport.handle_request", watching)
+""",
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("first", ["a client", "the tool"])
+def test_a_tool_sees_what_is_sent_until_it_is_taken_off_whoever_came_first(tool, first):
+    make = """
+from resilient_client import Client
+client = Client("watched", base_url={url!r})
+"""
+    call = """
+for _ in range(2):
+    assert client.get("/").ok
+assert len(seen) == 2, seen
+assert not client._wire.untouched()
+httpx.HTTPTransport.handle_request = original
+assert client._wire.untouched()
+assert client.get("/").ok
+assert len(seen) == 2, seen
+"""
+    parts = [make, TOOLS[tool]] if first == "a client" else [TOOLS[tool], make]
+    with FaultServer() as server:
+        code = "\n".join(["import httpx\noriginal, seen = httpx.HTTPTransport.handle_request, []", *parts, call])
+        subprocess.run([sys.executable, "-c", code.format(url=server.url)], check=True, timeout=60)
+
+
 def test_pytest_httpx_answers_in_place_of_the_network(httpx_mock):
     httpx_mock.add_response(url="http://mocked/x", json={"a": 1})
     assert call_blocking("GET", "http://mocked/x").json() == {"a": 1}

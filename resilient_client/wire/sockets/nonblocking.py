@@ -6,17 +6,19 @@ Straight on asyncio, without a portability layer in between: that layer costs mo
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
+import threading
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, cast
 
 from resilient_client.forking import generation
-from resilient_client.wire.sockets import Address, ChunkSource, Expired, Stream, new_socket, now, readable, socket_info
+from resilient_client.wire.sockets import READ_SIZE, Address, ChunkSource, Expired, Stream, new_socket, now, socket_info
 from resilient_client.wire.sockets import resolve as names
 from resilient_client.wire.sockets.pieces import PIECES_PER_TURN, AsyncChunks, YieldingChunks
-from resilient_client.wire.sockets.timing import in_time, within
+from resilient_client.wire.sockets.timing import Alarm, in_time, within
 
 PAUSE_ABOVE: Final = 256 * 1024
 """Bytes waiting to be read above which the peer is asked, through TCP, to slow down."""
@@ -30,13 +32,28 @@ def _answer(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-class AsyncioStream(asyncio.Protocol):
-    """A connected socket used by one task at a time, on the loop that opened it."""
+class _Buffer(threading.local):
+    """Where a thread's loop puts what it reads: at once, and taken out before it reads again."""
+
+    def __init__(self) -> None:
+        self.bytes = memoryview(bytearray(READ_SIZE))
+
+
+_buffer = _Buffer()
+
+
+class AsyncioStream(asyncio.BufferedProtocol):
+    """A connected socket used by one task at a time, on the loop that opened it.
+
+    All of them read into one buffer: asyncio would else make 256 KiB of bytes for each read, to give most of them back.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()
         self._sock = sock
         self._generation = generation()
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
         self._transport: asyncio.Transport | None = None
         self._pieces: deque[bytes] = deque()
         self._buffered = 0
@@ -45,6 +62,7 @@ class AsyncioStream(asyncio.Protocol):
         self._error: Exception | None = None
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
+        self._reading, self._writing = Alarm(self._loop), Alarm(self._loop)
         self._full = False
         self._listening = False
         self._tell_news: Callable[[], None] | None = None
@@ -58,10 +76,14 @@ class AsyncioStream(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # by duty, not by class: uvloop's is no subclass
         self._transport.set_write_buffer_limits(high=0)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop's is a guess
+        """Return where to put what comes."""
+        return _buffer.bytes
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Keep what came, and wake the reader."""
-        self._pieces.append(data)
-        self._buffered += len(data)
+        self._pieces.append(bytes(_buffer.bytes[:nbytes]))
+        self._buffered += nbytes
         if self._buffered > PAUSE_ABOVE and not self._paused and self._transport is not None:
             self._transport.pause_reading()
             self._paused = True
@@ -77,6 +99,8 @@ class AsyncioStream(asyncio.Protocol):
         self._transport = None  # its own abort() fails from here on when its last bytes went after the peer's end
         self._ended = True
         self._error = exc
+        self._reading.stop()
+        self._writing.stop()
         self._news()
         self.resume_writing()
 
@@ -111,7 +135,8 @@ class AsyncioStream(asyncio.Protocol):
             if self._ended:
                 return b""
             self._reader = self._loop.create_future()
-            await in_time(self._reader, until)
+            self._reading.watch(self._reader, until)
+            await self._reader
         data = self._pieces.popleft()
         self._buffered -= len(data)
         if self._paused and not self._pieces and self._transport is not None:
@@ -171,7 +196,8 @@ class AsyncioStream(asyncio.Protocol):
         self._listening = listening
         while self._full and not (listening and await self.heard()):
             self._writer = self._loop.create_future()
-            await in_time(self._writer, until)
+            self._writing.watch(self._writer, until)
+            await self._writer
         if self._error is not None:
             raise ConnectionResetError(str(self._error))
         return not self._full
@@ -193,7 +219,7 @@ class AsyncioStream(asyncio.Protocol):
         """Whether nothing came and nobody hung up; the loop may not have got to it yet, so the socket is asked."""
         if self._pieces or self._ended or self._transport is None or self._transport.is_closing():
             return False
-        return not readable(self._sock)
+        return not self._poll.poll(0)
 
     @property
     def usable_here(self) -> bool:

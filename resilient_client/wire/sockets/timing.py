@@ -24,6 +24,50 @@ def _expire(future: asyncio.Future[Any], until: float) -> None:
     future.set_exception(Expired("the socket was not ready in time"))
 
 
+class Alarm:
+    """Ends the waits of one reader, or of one writer, at their times.
+
+    Nearly every wait is over long before its time, and the next one ends later. So the loop's timer is left in place:
+    there is one for as long as a wait may last, not one for each wait.
+    """
+
+    __slots__ = ("_future", "_loop", "_rings", "_timer", "_until")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings = inf
+        self._future: asyncio.Future[Any] | None = None
+        self._until = inf
+
+    def watch(self, future: asyncio.Future[Any], until: float) -> None:
+        """Have `future`, which is about to be awaited, end with `Expired` at the time `until`."""
+        self._future, self._until = future, until
+        if until < self._rings:
+            self._set(until)
+
+    def _set(self, until: float) -> None:
+        self.stop()
+        self._rings = until
+        self._timer = self._loop.call_later(max(TICK, until - now()), self._ring)
+
+    def _ring(self) -> None:
+        self._timer, self._rings = None, inf
+        future = self._future
+        if future is None or future.done():
+            return
+        if now() >= self._until:
+            future.set_exception(Expired("the socket was not ready in time"))
+        elif self._until < inf:
+            self._set(self._until)
+
+    def stop(self) -> None:
+        """Let go of the loop's timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer, self._rings = None, inf
+
+
 async def in_time(future: asyncio.Future[T], until: float) -> T:
     """Return what `future` comes to; raises `Expired` at the time `until`."""
     if until == inf:
