@@ -28,12 +28,12 @@ def assemble(policy: Policy, kernels: Kernels, backend: Backend, send: Send) -> 
     retry      each attempt passes everything below anew, with deadline and retry budget in hand.
     bulkhead   a permit is held only on the wire, never during backoff; waiting for it costs the deadline, and a
                refusal is neither retried nor a failure of the dependency.
-    breaker    asked after that wait, so that a circuit that opened meanwhile is respected and a probe's place is
-               never held in a queue.
+    breaker    looked at before that wait, so that nobody queues for a refusal, and asked after it, so that a circuit
+               that opened meanwhile is respected and a probe's place is never held in a queue.
     attempt    innermost: the time limits of one attempt, clamped to what is left, around sending and reading.
     """
     from resilient_client.pipeline.attempt import attempt_layer
-    from resilient_client.pipeline.breaker import breaker_layer
+    from resilient_client.pipeline.breaker import breaker_layer, unless_shut
     from resilient_client.pipeline.bulkhead import bulkhead_layer
     from resilient_client.pipeline.deadline import deadline_layer
     from resilient_client.pipeline.observe import observe_layer
@@ -44,9 +44,11 @@ def assemble(policy: Policy, kernels: Kernels, backend: Backend, send: Send) -> 
 
     handler = attempt_layer(send, policy, backend.now)
     if policy.breaker is not None:
-        handler = breaker_layer(handler, kernels.circuits(policy.breaker), backend.now)
+        handler = breaker_layer(handler, backend.now)
     if policy.bulkhead is not None:
         handler = bulkhead_layer(handler, kernels.permits(policy.bulkhead), backend)
+    if policy.breaker is not None:
+        handler = unless_shut(handler, kernels.circuits(policy.breaker))
     handler = retry_layer(handler, retry, budget, backend)
     handler = deadline_layer(handler, policy.timeouts.total, backend.now)
     return observe_layer(handler, backend.now)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from resilient_client.events import CircuitCounted, Rejected, tell_those, wanting
 from resilient_client.exchange import Outcome
@@ -70,12 +70,28 @@ KEYS: Final = {"origin": by_origin, "route": by_route, "client": by_client}
 """What tells the circuit that guards a call, by `Breaker.key`."""
 
 
-def breaker_layer(proceed: Handler, circuits: Circuits, clock: Callable[[], float]) -> Handler:
-    """Ask the circuit before, tell it after; an attempt that is interrupted frees its place and says nothing."""
+def unless_shut(proceed: Handler, circuits: Circuits) -> Handler:
+    """Find the call's circuit and turn the call away while that is open: nobody needs to queue for a refusal."""
     key_of = KEYS[circuits.settings.key]
 
+    def past_breaker(call: Call) -> Coroutine[Any, Any, Outcome]:
+        circuit = call.circuit = circuits.get(key_of(call))
+        rejection = circuit.shut(call.now)
+        return proceed(call) if rejection is None else _turned_away(call, circuit, rejection)
+
+    return past_breaker
+
+
+async def _turned_away(call: Call, circuit: Circuit, rejection: Rejection) -> Outcome:
+    return _rejected(call, circuit, rejection)
+
+
+def breaker_layer(proceed: Handler, clock: Callable[[], float]) -> Handler:
+    """Ask the circuit before, tell it after; an attempt that is interrupted frees its place and says nothing."""
+
     async def through_breaker(call: Call) -> Outcome:
-        circuit, started = circuits.get(key_of(call)), call.now
+        circuit, started = call.circuit, call.now
+        assert circuit is not None  # noqa: S101 - the layer above found it
         admission = circuit.admit(started)
         if isinstance(admission, Rejection):
             return _rejected(call, circuit, admission)

@@ -15,6 +15,7 @@ from resilient_client.result import Attempt, Result, StopReason, new_attempt, ne
 if TYPE_CHECKING:
     from resilient_client.decoding import Decoder
     from resilient_client.exchange import WireRequest
+    from resilient_client.pipeline.circuit import Circuit
     from resilient_client.policy import Policy
     from resilient_client.sink import Sink
     from resilient_client.still_open import StillOpen
@@ -53,6 +54,7 @@ class Call:
     queued: float = 0.0
     exchanges: int = 0
     told: CallInfo | None = None
+    circuit: Circuit | None = None
 
     @property
     def repeatable(self) -> bool:

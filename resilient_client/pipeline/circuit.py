@@ -142,6 +142,10 @@ class Circuit:
         self._tell()
         return answer
 
+    def shut(self, now: float) -> Rejection | None:
+        """Return why nothing passes whatever happens; None when that has to be asked of `admit`. Takes nothing."""
+        return None if self._state == CLOSED or self._shared else self._shut(now)
+
     def _admit_not_closed_locked(self, now: float) -> Admission | Rejection:
         if (rejection := self._shut(now)) is not None:
             return rejection
@@ -150,7 +154,7 @@ class Circuit:
         return self._probe_locked(now)
 
     def _shut(self, now: float) -> Rejection | None:
-        """Return why nothing passes whatever happens; without the lock, at worst as it was a moment ago."""
+        """Return why nothing passes, if nothing does; without the lock, at worst as it was a moment ago."""
         state, left = self._state, self._open_until - now
         if state == OPEN and left > 0:
             tenths = round(left * 10)

@@ -402,6 +402,34 @@ def test_with_1024_open_circuits_another_is_not_kept_and_nothing_breaks():
     assert len(circuits.all()) == MAX_CIRCUITS
 
 
+def test_a_call_does_not_queue_for_a_refusal(virtual):
+    virtual.on("/slow", ok(after=3))
+    client = virtual.inner.async_client(policy=Policy(retry=None, bulkhead=Bulkhead(max_concurrent=1, max_waiting=1)))
+
+    async def meanwhile():
+        await virtual.inner.sleep(1)
+        client.breaker("http://far.side").isolate()
+        return await client.get("/")
+
+    slow, refused = virtual.inner.run(virtual.inner.gather(client.get("/slow"), meanwhile()))
+    assert slow.ok
+    assert (refused.kind, refused.stopped, refused.elapsed) == ("circuit_open", StopReason.REJECTED, 0)
+    assert (client.state().permits_in_use, client.state().queued) == (0, 0)
+
+
+def test_a_circuit_that_opened_during_the_wait_for_a_permit_is_respected(virtual):
+    virtual.on("/slow", ok(after=3))
+    client = virtual.inner.async_client(policy=Policy(retry=None, bulkhead=Bulkhead(max_concurrent=1, max_waiting=1)))
+
+    async def isolated_meanwhile():
+        await virtual.inner.sleep(1)
+        client.breaker("http://far.side").isolate()
+
+    flows = client.get("/slow"), client.get("/"), isolated_meanwhile()
+    _, waiting, _ = virtual.inner.run(virtual.inner.gather(*flows))
+    assert (waiting.kind, waiting.elapsed) == ("circuit_open", pytest.approx(3))
+
+
 # pybreaker.
 
 
