@@ -8,12 +8,15 @@ window.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from resilient_client.pipeline.window import Window
 
 if TYPE_CHECKING:
     from resilient_client.policy import RetryBudget
+
+ROUNDING: Final = 1e-9
+"""Tokens that may be missing from a whole one: ten tenths do not add up to one in binary."""
 
 
 class Budget:
@@ -43,7 +46,7 @@ class Budget:
         """Take one token for a retry; False when there is none."""
         with self._lock:
             self._settle_locked(now)
-            if self._balance < 1:
+            if self._balance < 1 - ROUNDING:
                 return False
             self._balance -= 1
             return True

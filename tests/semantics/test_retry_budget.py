@@ -50,6 +50,18 @@ def test_a_retry_takes_its_token_before_the_sleep():
     assert not budget.take(0.0)
 
 
+@pytest.mark.parametrize("asked", [False, True], ids=["together", "one by one"])
+def test_ten_tenths_are_a_whole_token(asked):
+    """Added up in binary one by one they are a little less; whether somebody looked in between must not matter."""
+    budget = Budget(RetryBudget(ratio=0.1, min_per_second=0, burst=0, window=60))
+    for _ in range(10):
+        budget.deposit(1.0)
+        if asked:
+            budget.available(1.0)
+    assert budget.take(1.0)
+    assert not budget.take(1.0)
+
+
 def test_time_deposits_a_minimum():
     budget = Budget(RetryBudget(ratio=0, burst=2, min_per_second=0.1))
     assert budget.take(0)
