@@ -234,7 +234,9 @@ class Http1Connection:
 
     def finish(self) -> bool:
         """Make ready for another exchange; False when this connection must not be used again."""
-        if self._to_switch or not self.request.whole or not self.answer.reusable:  # a switch has fields of its own
+        if self._to_switch or self._ended or not self.request.whole:  # a switch has fields of its own
+            return False
+        if not self.answer.reusable:
             return False
         self.request, self.answer, self._limits, self.early = NO_REQUEST, NO_ANSWER, NO_LIMITS, None
         return True

@@ -88,6 +88,8 @@ class Upload:
 
     def _overhear(self, source: ChunkSource) -> None:
         """Look at what came while a piece is waited for; what is here can be read without waiting."""
+        if self._problem is not None:
+            return
         try:
             self._unwanted = run_sync(self._connection.listen())
         except WireError as problem:

@@ -1,4 +1,4 @@
-"""Requests that were cut short by an answer: what becomes of them, and of the connection with a part of one on it."""
+"""Requests cut short by an answer, and answers that end with their connection: what is left is not used again."""
 
 import asyncio
 import socket
@@ -110,3 +110,47 @@ def test_what_is_wrong_with_an_early_answer_is_not_forgotten_over_a_piece_that_c
     with serving(confuse) as url:
         [failure] = asynchronous(url, ("POST", {"content": stubborn(), "headers": upgrade}))
     assert (failure.kind, failure.sent) == (FailureKind.PROTOCOL, True)
+
+
+def test_an_answer_behind_something_that_is_none_does_not_count_however_long_the_body_takes_to_stop():
+    stopping, answered = threading.Event(), threading.Event()
+
+    def confuse(connection):
+        connection.recv(65536)
+        connection.sendall(b"SSH-2.0-x\r\n")
+        stopping.wait(10)
+        connection.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+        answered.set()
+        read_on(connection)
+
+    async def slow_to_stop():
+        yield b"first"
+        try:
+            await asyncio.sleep(60)
+        finally:
+            stopping.set()
+            await asyncio.to_thread(answered.wait, 10)
+            for _ in range(10):  # turns of the loop, in which it reads
+                await asyncio.sleep(0)
+
+    with serving(confuse) as url:
+        [failure] = asynchronous(url, ("POST", {"content": slow_to_stop()}))
+    assert (failure.kind, failure.status) == (FailureKind.PROTOCOL, None)
+
+
+@pytest.mark.parametrize("facade", [Client, AsyncClient])
+def test_a_connection_whose_end_was_the_end_of_the_answer_is_not_kept(facade):
+    def unmeasured(connection):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\nuntil the end")
+
+    async def go(url):
+        async with AsyncClient("ended", policy=ONCE) as client:
+            return (await client.get(url)).content, client._wire._transport._pool.idle
+
+    def block(url):
+        with Client("ended", policy=ONCE) as client:
+            return client.get(url).content, client._wire._transport._pool.idle
+
+    with serving(unmeasured) as url:
+        assert (block(url) if facade is Client else asyncio.run(go(url))) == (b"until the end", 0)
