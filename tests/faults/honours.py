@@ -46,7 +46,10 @@ AIOHTTP: Final = by_row(
             "bytes-inside-the-body-that-are-no-tls",
         ),
         "there is no write timeout; the attempt's limit ends it": ("the-server-takes-nothing-write",),
-        "whether the alert is read or the reset comes first is chance": (LATE_ALERT,),
+        "whether the alert is read or the reset comes first is chance": (
+            LATE_ALERT,
+            "the-server-wants-a-client-certificate-tls-1-3-it-says-so-when-the-request-may-be-on-its-way",
+        ),
         "it refuses no number of interim answers; the attempt's limit ends them": ("a-thousand-103-before-the-answer",),
         "it refuses an answer that says its length twice": ("two-content-length-that-agree",),
         "it refuses an answer with something behind it as a whole; nothing of that reaches the next caller": (
@@ -176,6 +179,7 @@ _PYREQWEST: Final = {
 PYREQWEST: Final = by_row(
     {
         **_PYREQWEST,
+        "a first stream has a client made for it, which may take its 50 ms": ("no-permit-before-the-deadline",),
         "Ctrl-C is heard when the wait in Rust is over, at the attempt's limit": (
             "ctrl-c-connecting",
             "ctrl-c-in-the-tls-handshake",
