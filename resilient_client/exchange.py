@@ -37,6 +37,10 @@ class Url:
         object.__setattr__(self, "origin", f"{place}:{self.port or (443 if self.scheme == 'https' else 80)}")
         object.__setattr__(self, "text", f"{place}{port}{self.target}")
 
+    def at(self, target: str) -> Url:
+        """Return the URL of another target in the same place."""
+        return Url(self.scheme, self.host, self.port, target)
+
     @property
     def netloc_host(self) -> str:
         """The host as it stands in a URL: an IPv6 address in brackets."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from resilient_client.errors import ConfigError
 from resilient_client.exchange import Url
 from resilient_client.redact import shortened, shown_url
+from resilient_client.wire.plain_urls import plain_parts, plain_target
 
 if TYPE_CHECKING:
     import httpx
@@ -23,6 +24,9 @@ _HOST: Final = re.compile(r"(?!\.)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\
 SCHEMES: Final = frozenset(("http", "https"))
 
 WEBSOCKET_SCHEMES: Final = {"ws": "http", "wss": "https"}
+
+MAX_PLACES: Final = 1024
+"""Servers that a client without base remembers; one that calls more of them takes each URL apart."""
 
 
 def _checked(url: httpx.URL, shown: str) -> Url:
@@ -98,6 +102,7 @@ class Base:
             if "?" in self.url.target or "#" in base_url:
                 raise ConfigError(f"base_url={shown_url(base_url)!r}: a base URL has no query and no fragment")
             self._prefix = self.url.target.rstrip("/") + "/"
+        self._places: dict[str, Url] = {}
         self._join = lru_cache(maxsize=1024)(self._join_new)
 
     def join(self, url: str, params: Params | None = None) -> Url:
@@ -117,6 +122,22 @@ class Base:
         return path[len(self._prefix) - 1 :] or "/" if (path + "/").startswith(self._prefix) else None
 
     def _join_new(self, url: str) -> Url:
+        if self.url is not None and (target := plain_target(url)) is not None:
+            return self.url.at(self._prefix + target)
+        if self.url is None and (parts := plain_parts(url)) is not None:
+            return self._place(url, parts[0]).at(parts[1])
+        return self._join_any(url)
+
+    def _place(self, url: str, place: str) -> Url:
+        """Return where `url` is, of which `place` is the beginning."""
+        known = self._places.get(place)
+        if known is None:
+            known = parse_url(url)
+            if len(self._places) < MAX_PLACES:
+                self._places[place] = known
+        return known
+
+    def _join_any(self, url: str) -> Url:
         if self.url is None:
             if not _SCHEME.match(url):
                 raise ConfigError(
@@ -160,13 +181,14 @@ class Base:
 def _with_params(url: Url, params: Params) -> Url:
     import httpx  # noqa: PLC0415
 
+    path, mark, own = url.target.partition("?")
     try:
-        own = httpx.URL(str(url))
-        added = httpx.QueryParams(cast("Any", params)).multi_items()
-        merged = own.copy_with(params=httpx.QueryParams([*own.params.multi_items(), *added]))
+        added = httpx.QueryParams(cast("Any", params))
+        query = httpx.QueryParams([*httpx.QueryParams(own).multi_items(), *added.multi_items()]) if mark else added
+        written = str(query)
     except (TypeError, ValueError, AttributeError, IndexError) as problem:
         raise TypeError(f"params={type(params).__name__}: give a mapping or pairs of names and values") from problem
-    return Url(url.scheme, url.host, url.port, merged.raw_path.decode("ascii"))
+    return url.at(f"{path}?{written}" if written else path)
 
 
 @lru_cache(maxsize=1024)
