@@ -48,10 +48,10 @@ def runs() -> dict[str, Any]:
     def layers(one):
         call, pipeline = one._call("GET", "/x", None, {})
 
-        async def run():
+        def run():
             call.attempts.clear()
             call.started = call.mark = call.now = one._backend.now()
-            return await pipeline(call)
+            return pipeline(call)
 
         return run
 

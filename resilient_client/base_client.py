@@ -21,7 +21,7 @@ from resilient_client.errors import ClientClosed, ConfigError
 from resilient_client.events import Listener, checked_listeners
 from resilient_client.exchange import Wire
 from resilient_client.gathering import Request, Start, gather, request_of
-from resilient_client.pipeline.call import Call
+from resilient_client.pipeline.call import SAFE_METHODS, Call
 from resilient_client.policy import Policy, explicit_total
 from resilient_client.redact import redact_url
 from resilient_client.result import Result, T
@@ -212,9 +212,8 @@ class BaseClient:
             self._let_go_of_retired()
         plan = self._plan
         policy = route = expect = key = on_complete = None
-        given: dict[str, Any] = {}
         if options:
-            given.update(options)
+            given: dict[str, Any] = {**options}
             policy = given.pop("policy", None)
             check_is(policy, Policy, "policy")
             route = given.pop("route", None)
@@ -223,27 +222,35 @@ class BaseClient:
             key = key_of(given.pop("idempotency_key", None))
             on_complete = checked_callback(given.pop("on_complete", None))
             check_known(given)
-        request = plan.requests.build(check_method(method), url, idempotency_key=key, **given)
+            request = plan.requests.build(check_method(method), url, idempotency_key=key, **given)
+        else:
+            request = plan.requests.plain(method, url)
+        if key is None and request.method not in SAFE_METHODS:  # a safe one needs no key to be sent again
+            key = idempotency_key_of(request)
         decoder = None if decode is None else decoding.decoder(decode)
-        choice = plan.choose(request.method, request.url)
-        now = self._backend.now()
+        choice, at_most = plan.choose(request.method, request.url), inf
+        route = route or choice.template
+        usual, pipeline = choice.policy, choice.pipeline
+        if policy is not None:
+            at_most, pipeline = explicit_total(usual), plan.pipeline(policy)
+        now, heard = self._backend.now(), self._audience.now()
         call = Call(
             request,
-            choice.policy if policy is None else policy,
+            usual if policy is None else policy,
             self.name,
             now,
-            route=route or choice.template,
-            expect=expect,
-            decoder=decoder,
-            idempotency_key=key or idempotency_key_of(request),
-            at_most=inf if policy is None else explicit_total(choice.policy),
-            mark=now,
-            now=now,
-            heard=self._audience.now(),
-            streaming=streaming,
-            on_complete=on_complete,
+            now,
+            now,
+            heard,
+            route,
+            expect,
+            decoder,
+            key,
+            at_most,
+            streaming,
+            on_complete,
         )
-        return call, choice.pipeline if policy is None else plan.pipeline(policy)
+        return call, pipeline
 
     def _submitted(
         self, method: str, url: str, decode: type[Any] | None, options: CallOptions

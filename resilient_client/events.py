@@ -1,9 +1,10 @@
 """What is told: typed events, each an immutable value, and how they reach whoever listens.
 
 A listener is a function of one event. With an attribute `hears`, the types of events it wants, it is told only those;
-when `hears` is a mapping, each type goes straight to its function. An event that nobody wants is not built. A listener
-that raises is logged once and never changes what happens. Events hold no credentials: URLs are redacted. They are named
-tuples, which are made in half the time of a frozen dataclass.
+when `hears` is a mapping, each type goes straight to its function. An event that nobody wants is not built; before a
+refusal or a failed call is told, a listener may say that it passes over it, see `wanting`. A listener that raises is
+logged once and never changes what happens. Events hold no credentials: URLs are redacted. They are named tuples, which
+are made in half the time of a frozen dataclass.
 
 ::
 
@@ -225,6 +226,8 @@ Heard: TypeAlias = Mapping[type, tuple[Listener, ...]]
 EVENTS: Final[tuple[type, ...]] = Event.__args__
 NOBODY: Final[Heard] = {}
 
+RAISED: Final = "a listener raised on %s, which is not logged again: %r"
+
 _broken: Final[weakref.WeakSet[Listener]] = weakref.WeakSet()
 
 
@@ -261,8 +264,32 @@ def checked_listeners(listeners: Iterable[Listener]) -> tuple[Listener, ...]:
 
 def tell(heard: Heard, event: Event) -> None:
     """Tell an event to everyone who hears it; one that raises is logged once and stops nobody."""
-    for listener in heard.get(type(event), ()):
+    tell_those(heard.get(type(event), ()), event)
+
+
+def tell_those(listeners: Iterable[Listener], event: Event) -> None:
+    """Tell an event to some of those who hear it."""
+    for listener in listeners:
         guarded(listener, event, type(event).__name__)
+
+
+def wanting(heard: Heard, event: type, client: str, why: FailureKind) -> list[Listener]:
+    """Return who wants to be told an event about a call of `client` that failed for the reason `why`.
+
+    A listener with a method `passes_over(client, why)` is asked; one that would make nothing of the event returns True,
+    and for nobody else it is not built. While a circuit is open there are many of them.
+    """
+    found: list[Listener] = []
+    for listener in heard.get(event, ()):
+        passes_over = getattr(listener, "passes_over", None)
+        try:
+            if passes_over is not None and passes_over(client, why):
+                continue
+        except Exception:
+            if _first_time(listener):
+                log.exception(RAISED, event.__name__, listener)
+        found.append(listener)
+    return found
 
 
 def guarded(listener: Listener, event: Any, what: str) -> None:
@@ -271,4 +298,4 @@ def guarded(listener: Listener, event: Any, what: str) -> None:
         listener(event)
     except Exception:
         if _first_time(listener):
-            log.exception("a listener raised on %s, which is not logged again: %r", what, listener)
+            log.exception(RAISED, what, listener)

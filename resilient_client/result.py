@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, Literal, NoReturn, Self, TypeAlias, cast
+from typing import Any, Final, Generic, Literal, NoReturn, Self, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
 from resilient_client import decoding, timeline
 from resilient_client.errors import CallFailed
 from resilient_client.headers import Headers
-from resilient_client.quick import quick
+from resilient_client.quick import maker
 from resilient_client.redact import redact_url
 
 T = TypeVar("T", default=None)
@@ -95,7 +95,6 @@ class StopReason(StrEnum):
     """A policy rejected it here."""
 
 
-@quick
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One request sent, or refused on its way. Times are seconds.
@@ -119,7 +118,6 @@ def _text(content: bytes, headers: Headers | None) -> str:
     return decoding.text(content, headers.get("content-type") if headers else None)
 
 
-@quick
 @dataclass(frozen=True, slots=True)
 class Success(Generic[T]):
     """The answer: a status that was expected, with its whole decoded body in `content`.
@@ -240,7 +238,6 @@ class Success(Generic[T]):
         )
 
 
-@quick
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why there is no answer, or not the expected one; `explain()` tells the whole story.
@@ -327,6 +324,10 @@ def _picklable(cause: BaseException | None) -> BaseException | None:
 def _restore_failure(fields: dict[str, Any], cause: BaseException | None) -> Failure:
     return Failure(**fields, cause=cause)
 
+
+new_attempt: Final = maker(Attempt)
+new_success: Final = maker(Success[Any])
+new_failure: Final = maker(Failure)
 
 Result: TypeAlias = Success[T] | Failure
 """What every call returns."""

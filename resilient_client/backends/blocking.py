@@ -41,6 +41,7 @@ class BlockingBackend:
 
     now = staticmethod(time.monotonic)
     random = staticmethod(random.random)
+    run = staticmethod(run_sync)
 
     def __init__(self) -> None:
         self._threads = Threads()
@@ -60,10 +61,6 @@ class BlockingBackend:
     async def offload(self, function: Callable[..., T], *args: object) -> T:
         """Call `function` on this thread."""
         return function(*args)
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a pipeline to its end on this thread."""
-        return run_sync(coroutine)
 
     def submit(self, start: Callable[[], Coroutine[Any, Any, T]], at_once: int) -> Future[T]:
         """Run a pipeline on a thread of its own."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from resilient_client.exchange import Limits, Outcome, WireRequest
 from resilient_client.result import FailureKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from resilient_client.pipeline.call import Call, Handler
     from resilient_client.policy import Policy
@@ -24,7 +24,9 @@ FULL_CHANCE: Final = 0.9
 class Send(Protocol):
     """Sends one attempt and reads its answer; `resilient_client.wire.delivery` over some wire."""
 
-    async def __call__(self, call: Call, request: WireRequest, limits: Limits, *, fresh: bool) -> Outcome:
+    def __call__(
+        self, call: Call, request: WireRequest, limits: Limits, *, fresh: bool
+    ) -> Coroutine[Any, Any, Outcome]:
         """Return how the attempt ended; never raises for anything the network does."""
         ...
 
@@ -52,19 +54,20 @@ def attempt_layer(send: Send, policy: Policy, clock: Callable[[], float]) -> Han
 
     async def with_timeouts(call: Call) -> Outcome:
         started = call.now
-        outcome = await send(call, asked(call), limits_of(call), fresh=False)
+        request = call.request
+        if header is not None:
+            request = with_deadline_header(request, header, call.deadline - started)
+        outcome = await send(call, request, limits_of(call), fresh=False)
         call.now = clock()
         if outcome.stale and (call.repeatable or not outcome.sent) and call.request.body.replayable:
             started = call.now
             call.record(outcome, started)
-            outcome = await send(call, asked(call), limits_of(call), fresh=True)
+            request = with_deadline_header(call.request, header, call.deadline - started)
+            outcome = await send(call, request, limits_of(call), fresh=True)
             call.now = clock()
         if outcome.kind is DEADLINE:
             outcome.cut_short = outcome.cut_short or cut_short(call, started)
         return outcome
-
-    def asked(call: Call) -> WireRequest:
-        return with_deadline_header(call.request, header, call.deadline - call.now)
 
     return with_timeouts
 

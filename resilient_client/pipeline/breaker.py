@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal
 
-from resilient_client.events import CircuitCounted, Rejected
+from resilient_client.events import CircuitCounted, Rejected, tell_those, wanting
 from resilient_client.exchange import Outcome
 from resilient_client.pipeline.circuit import Admission, Circuit, Rejection
 from resilient_client.pipeline.circuits import Circuits
@@ -52,16 +51,23 @@ def failed(outcome: Outcome) -> bool | None:
     return None if kind in SAYS_NOTHING else kind in FAILURES
 
 
-def _route(call: Call) -> str:
+def by_origin(call: Call) -> str:
+    """Return the key of a circuit for each origin."""
+    return call.request.url.origin
+
+
+def by_route(call: Call) -> str:
+    """Return the key of a circuit for each route, and for each origin of calls without one."""
     return call.request.url.origin if call.route is None else call.route
 
 
-KEYS: Final[dict[str, Callable[[Call], str]]] = {
-    "origin": attrgetter("request.url.origin"),
-    "client": attrgetter("client"),
-    "route": _route,
-}
-"""The key of the circuit that guards a call, by `Breaker.key`."""
+def by_client(call: Call) -> str:
+    """Return the key of one circuit for all calls."""
+    return call.client
+
+
+KEYS: Final = {"origin": by_origin, "route": by_route, "client": by_client}
+"""What tells the circuit that guards a call, by `Breaker.key`."""
 
 
 def breaker_layer(proceed: Handler, circuits: Circuits, clock: Callable[[], float]) -> Handler:
@@ -95,15 +101,17 @@ def _record(
     circuit.record(admission, verdict, took, now)
     if CircuitCounted in call.heard:
         call.tell(CircuitCounted(call.info, circuit.name, COUNTED_AS[verdict]))
-    if outcome is not None and verdict:
+    if verdict and outcome is not None:
         outcome.shut_for = circuit.shut_for(now)
 
 
 def _rejected(call: Call, circuit: Circuit, rejection: Rejection) -> Outcome:
     call.stopped = REJECTED
     message, again = rejection
-    if Rejected in call.heard:
-        call.tell(Rejected(call.info, CIRCUIT_OPEN, circuit.name, message, again))
+    if listeners := wanting(call.heard, Rejected, call.client, CIRCUIT_OPEN):
+        tell_those(listeners, Rejected(call.info, CIRCUIT_OPEN, circuit.name, message, again))
     if CircuitCounted in call.heard:
         call.tell(CircuitCounted(call.info, circuit.name, "rejected"))
-    return Outcome(CIRCUIT_OPEN, message, sent=False, retry_after=again)
+    outcome = Outcome(CIRCUIT_OPEN, message)
+    outcome.sent, outcome.retry_after = False, again
+    return outcome

@@ -5,6 +5,8 @@ Rules it keeps:
 - Holding a permit is being listed: giving it back twice is harmless, and the usage is never a guess.
 - First come, first served: nobody takes a free permit past someone who waits.
 - A permit granted to a waiter that gave up meanwhile goes to the next one.
+- Who leaves gives up the place first and then looks at the queue; who comes to wait joins it first and then looks for a
+  place. One of the two sees the other, so leaving needs the lock only when somebody waits.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from resilient_client.events import PermitAwaited, Rejected
+from resilient_client.events import PermitAwaited, Rejected, tell_those, wanting
 from resilient_client.exchange import Outcome
 from resilient_client.result import FailureKind, StopReason
 from resilient_client.state import BulkheadState
@@ -47,6 +49,7 @@ class Answer(Enum):
     FULL = "full"
 
 
+BULKHEAD_FULL: Final = FailureKind.BULKHEAD_FULL
 HELD: Final = Answer.HELD  # looked up in the enumeration, it would cost a call more than the rest of asking
 
 
@@ -62,18 +65,26 @@ class Permits:
 
     def ask(self, permit: Permit, make_waker: Callable[[], Waker]) -> Answer:
         """Take a place for `permit`, or a place in the queue, or say that there is neither."""
-        held, most = self._held, self.settings.max_concurrent
-        if len(held) >= most:
-            self._regain_lost()
         with self._lock:
-            if len(held) < most and not self._waiting:
-                held[id(permit)] = weakref.ref(permit)
+            if self._takes_locked(permit):
+                return HELD
+        self._regain_lost()
+        with self._lock:
+            if self._takes_locked(permit):
                 return HELD
             if len(self._waiting) >= self.settings.max_waiting:
                 return Answer.FULL
             permit.waker = make_waker()
             self._waiting.append(permit)
-            return Answer.QUEUED
+            granted = self._grant_locked()
+        self._wake(granted)
+        return Answer.QUEUED
+
+    def _takes_locked(self, permit: Permit) -> bool:
+        if self._waiting or len(self._held) >= self.settings.max_concurrent:
+            return False
+        self._held[id(permit)] = weakref.ref(permit)
+        return True
 
     def holds(self, permit: Permit) -> bool:
         """Return whether `permit` has its place."""
@@ -81,12 +92,14 @@ class Permits:
 
     def give_back(self, permit: Permit) -> None:
         """Give up the place, held or queued, and hand it on. Harmless when there is none."""
+        held = self._held.pop(id(permit), None) is not None
+        if held and not self._waiting:
+            return
         with self._lock:
-            if self._held.pop(id(permit), None) is None and permit in self._waiting:
+            if not held and permit in self._waiting:
                 self._waiting.remove(permit)
-            granted = self._grant_locked() if self._waiting else ()
-        if granted:
-            self._wake(granted)
+            granted = self._grant_locked()
+        self._wake(granted)
 
     def _wake(self, granted: Iterable[Permit]) -> None:
         for permit in granted:
@@ -96,8 +109,8 @@ class Permits:
     def _regain_lost(self) -> None:
         """Free the places of permits that nobody has any more."""
         with self._lock:
-            for place in [place for place, permit in self._held.items() if permit() is None]:
-                del self._held[place]
+            for place in [place for place, permit in list(self._held.items()) if permit() is None]:
+                self._held.pop(place, None)
             granted = self._grant_locked()
         self._wake(granted)
 
@@ -188,6 +201,6 @@ def _refusal(call: Call, permits: Permits, why: str) -> Outcome:
     call.stopped = StopReason.REJECTED
     name = permits.name(call.client)
     message = f"the bulkhead of {name} is full: {why}"
-    if Rejected in call.heard:
-        call.tell(Rejected(call.info, FailureKind.BULKHEAD_FULL, name, message, None))
-    return Outcome(FailureKind.BULKHEAD_FULL, message, sent=False)
+    if listeners := wanting(call.heard, Rejected, call.client, BULKHEAD_FULL):
+        tell_those(listeners, Rejected(call.info, BULKHEAD_FULL, name, message, None))
+    return Outcome(BULKHEAD_FULL, message, sent=False)

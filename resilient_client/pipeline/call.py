@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from resilient_client.events import NOBODY, AttemptEnded, CallInfo, Event, Heard, tell
 from resilient_client.exchange import Outcome, Url
 from resilient_client.redact import redact_url
-from resilient_client.result import Attempt, Failure, Result, StopReason, Success
+from resilient_client.result import Attempt, Result, StopReason, new_attempt, new_failure, new_success
 
 if TYPE_CHECKING:
     from resilient_client.decoding import Decoder
@@ -34,23 +34,23 @@ class Call:
     policy: Policy
     client: str
     started: float
-    deadline: float = inf
-    at_most: float = inf
+    mark: float = 0.0
+    now: float = 0.0
+    heard: Heard = field(default_factory=lambda: NOBODY)
     route: str | None = None
     expect: frozenset[int] | None = None
     decoder: Decoder[Any] | None = None
     idempotency_key: str | None = None
+    at_most: float = inf
     streaming: bool = False
     on_complete: Callable[[Result[Any]], object] | None = None
+    deadline: float = inf
     live: StillOpen | None = None
     sink: Sink | None = None
     attempts: list[Attempt] = field(default_factory=list)
     stopped: StopReason = StopReason.NOT_RETRYABLE
     sent: bool = False
-    mark: float = 0.0
-    now: float = 0.0
     queued: float = 0.0
-    heard: Heard = field(default_factory=lambda: NOBODY)
     exchanges: int = 0
     told: CallInfo | None = None
 
@@ -65,7 +65,7 @@ class Call:
         attempts, mark = self.attempts, self.mark
         kind, status, reused = outcome.kind, outcome.status, outcome.reused
         attempts.append(
-            Attempt(len(attempts) + 1, mark - self.started, now - mark, kind, status, reused, 0.0, self.queued)
+            new_attempt(len(attempts) + 1, mark - self.started, now - mark, kind, status, reused, 0.0, self.queued)
         )
         self.mark = now
         self.queued = 0.0
@@ -99,7 +99,7 @@ class Call:
     def waited(self, now: float) -> None:
         """Note on the last attempt that the time since the mark was slept."""
         last = self.attempts[-1]
-        self.attempts[-1] = Attempt(
+        self.attempts[-1] = new_attempt(
             last.number,
             last.started,
             last.elapsed,
@@ -128,7 +128,7 @@ def result_of(call: Call, outcome: Outcome, now: float) -> Result[Any]:
     elapsed = now - call.started
     attempts = tuple(call.attempts)
     if outcome.kind is not None:
-        return Failure(
+        return new_failure(
             outcome.kind,
             outcome.message,
             url,
@@ -145,7 +145,7 @@ def result_of(call: Call, outcome: Outcome, now: float) -> Result[Any]:
         )
     assert outcome.status is not None  # noqa: S101 - an outcome without a kind is an answer
     assert outcome.headers is not None  # noqa: S101
-    success: Success[Any] = Success(
+    success = new_success(
         outcome.status, outcome.headers, outcome.content or b"", url, elapsed, attempts, method, outcome.value
     )
     if call.decoder is None or outcome.status >= 400:  # an expected 404 is an answer, but not the thing asked for

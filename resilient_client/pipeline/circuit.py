@@ -55,6 +55,9 @@ class Rejection(NamedTuple):
     retry_after: float | None
 
 
+ISOLATION: Final = Rejection("the circuit was isolated by hand and stays so until close()", None)
+
+
 class Change(NamedTuple):
     """A change of state, with the counts of the window at that moment."""
 
@@ -67,7 +70,10 @@ class Change(NamedTuple):
 
 
 class Circuit:
-    """One circuit: the kernel. Its clock and randomness are given; `admit`, then `record` what came of it."""
+    """One circuit: the kernel. Its clock and randomness are given; `admit`, then `record` what came of it.
+
+    `used` is when it was asked last; `when_closed` is given its key, under its lock, whenever it was closed.
+    """
 
     def __init__(
         self,
@@ -87,6 +93,8 @@ class Circuit:
         self._lock = threading.Lock()
         self._window = Window(settings.window)
         self._relay = Relay(listeners)
+        self._listened = bool(self._relay.listeners)
+        self._simple = not self._listened and storage is None and settings.slow is None
         self._on_change = on_change
         self._changes: deque[Change] = deque()
         self._shared = storage is not None
@@ -98,6 +106,8 @@ class Circuit:
         self._in_a_row = 0
         self._reopened = 0
         self._open_until = 0.0
+        self._told = (-1, "")
+        self.when_closed: Callable[[str], object] | None = None
         self._probes: set[Admission] = set()
         self.used = 0.0
 
@@ -118,26 +128,37 @@ class Circuit:
         """Return leave to make one attempt, or why not."""
         self.used = now
         admission = self._admission  # read before the state: if the two do not match, it is of an epoch that is over
-        if self._state == CLOSED and not self._shared and not self._relay.listeners:
-            return admission
+        if not self._shared and not self._listened:
+            if self._state == CLOSED:
+                return admission
+            if (rejection := self._shut(now)) is not None:
+                return rejection
         with self._lock:
             if self._shared:
                 self._follow_storage_locked(now)
             answer = self._admission if self._state == CLOSED else self._admit_not_closed_locked(now)
-            if self._relay.listeners and isinstance(answer, Admission):
+            if self._listened and isinstance(answer, Admission):
                 self._relay.admitted(self._machine)
         self._tell()
         return answer
 
     def _admit_not_closed_locked(self, now: float) -> Admission | Rejection:
-        if self._state == ISOLATED:
-            return Rejection("the circuit was isolated by hand and stays so until close()", None)
+        if (rejection := self._shut(now)) is not None:
+            return rejection
         if self._state == OPEN:
-            if now < self._open_until:
-                left = self._open_until - now
-                return Rejection(f"the circuit for {self.key} is open, next probe in {left:.1f} s", left)
             self._turn_locked(HALF_OPEN)
         return self._probe_locked(now)
+
+    def _shut(self, now: float) -> Rejection | None:
+        """Return why nothing passes whatever happens; without the lock, at worst as it was a moment ago."""
+        state, left = self._state, self._open_until - now
+        if state == OPEN and left > 0:
+            tenths = round(left * 10)
+            told = self._told
+            if told[0] != tenths:  # there may be thousands of rejections a second, and ten sentences
+                told = self._told = (tenths, f"the circuit for {self.key} is open, next probe in {tenths / 10:.1f} s")
+            return Rejection(told[1], left)
+        return ISOLATION if state == ISOLATED else None
 
     def _probe_locked(self, now: float) -> Admission | Rejection:
         given_up = self.settings.open_for
@@ -152,24 +173,38 @@ class Circuit:
 
     def record(self, admission: Admission, failure: bool | None, seconds: float, now: float) -> None:
         """Say how an admitted attempt ended; `failure=None` frees a probe's place and says nothing."""
+        if failure is False and self._untroubled(admission) and self._window.note(now):
+            return
         with self._lock:
             if admission.epoch != self._epoch:
                 return
             if self._state == HALF_OPEN:
                 self._record_probe_locked(admission, failure, now)
             elif failure is not None and self._state == CLOSED:
-                self._record_closed_locked(failure, seconds, now)
+                self._count_locked(failure, seconds, now)
             else:
                 return
-            if failure is not None and self._relay.listeners:
+            if self._listened and failure is not None:
                 self._relay.outcome(self._machine, Reported() if failure else None)
-        if self._changes or self._relay.listeners:
+        if self._changes or self._listened:
             self._tell()
 
-    def _record_closed_locked(self, failure: bool, seconds: float, now: float) -> None:
+    def _untroubled(self, admission: Admission) -> bool:
+        """Return whether one more success can change nothing but the number of calls."""
+        return (
+            self._simple
+            and self._state == CLOSED
+            and admission.epoch == self._epoch
+            and not self._window.failures
+            and not self._in_a_row
+        )
+
+    def _count_locked(self, failure: bool, seconds: float, now: float) -> None:
         settings, window = self.settings, self._window
         window.add(now, failed=failure, slow=settings.slow is not None and seconds > settings.slow)
         self._in_a_row = self._in_a_row + 1 if failure else 0
+        if not window.failures and not window.slow:
+            return
         if failure and self._shared:
             self._relay.guard(self._storage.increment_counter)
         enough = window.calls >= settings.min_calls
@@ -194,7 +229,7 @@ class Circuit:
 
     def _tell(self) -> None:
         """Tell what changed, outside the lock, in order."""
-        if self._relay.listeners:
+        if self._listened:
             self._relay.tell()
         while self._changes and self._on_change is not None:
             try:
@@ -216,6 +251,8 @@ class Circuit:
         self._reopened = 0
         self._turn_locked(CLOSED)
         self._window.clear()
+        if self.when_closed is not None:
+            self.when_closed(self.key)
 
     def _turn_locked(self, state: str, open_for: float | None = None) -> None:
         if self._on_change is not None and state != self._state:
@@ -251,6 +288,7 @@ class Circuit:
     def isolate(self) -> None:
         """Reject every call until `close()`."""
         with self._lock:
+            self._window.gather()
             self._turn_locked(ISOLATED)
         self._tell()
 

@@ -16,6 +16,8 @@ from resilient_client.events import (
     ExchangeStarted,
     guarded,
     tell,
+    tell_those,
+    wanting,
 )
 from resilient_client.exchange import Answer, Exchanged, Outcome, RawHeaders, Url, WireRequest
 from resilient_client.pipeline.call import Call, Handler, port_of, result_of
@@ -64,8 +66,8 @@ def _tell_end(call: Call, result: Result[Any] | None, clock: Callable[[], float]
     if result.ok is True:
         if CallSucceeded in heard:
             tell(heard, CallSucceeded(call.info, result))
-    elif CallGivenUp in heard:
-        tell(heard, CallGivenUp(call.info, result))
+    elif listeners := wanting(heard, CallGivenUp, call.client, result.kind):
+        tell_those(listeners, CallGivenUp(call.info, result))
     if call.on_complete is not None:
         guarded(call.on_complete, result, "a result")
 

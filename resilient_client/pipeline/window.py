@@ -2,46 +2,67 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 BUCKETS: Final = 10
 
+MOST_NOTED: Final = 1000
+"""Calls that are noted before they are counted."""
+
 
 class Window:
-    """Counts of up to three things over the last `seconds`. Not locked: its owner is.
+    """Counts of up to three things over the last `seconds`. Not locked: its owner is, but for `note`.
 
-    The window moves in steps of a tenth of its length, so it covers between 0.9 and 1.0 of `seconds`.
+    The window moves in steps of a tenth of its length, so it covers between 0.9 and 1.0 of `seconds`. Calls that went
+    well are only noted, which needs no lock, and are in `calls` once it was moved or added to.
     """
 
-    __slots__ = ("_buckets", "_current", "_width", "calls", "failures", "slow")
+    __slots__ = ("_begins", "_buckets", "_current", "_ends", "_noted", "_width", "calls", "failures", "slow")
 
     def __init__(self, seconds: float) -> None:
         self._width = seconds / BUCKETS
         self._buckets: list[list[int]] = [[0, 0, 0] for _ in range(BUCKETS)]
         self._current: int | None = None
+        self._begins = self._ends = inf  # of the current bucket
+        self._noted: list[None] = []
         self.calls = self.failures = self.slow = 0
+
+    def note(self, now: float) -> bool:
+        """Note one call that went well at the time `now`; False when somebody has to move the window first."""
+        if self._begins <= now < self._ends and len(self._noted) < MOST_NOTED:
+            self._noted.append(None)
+            return True
+        return False
+
+    def gather(self) -> int:
+        """Count what was noted, all of it in the current bucket, and return how much that was."""
+        noted = len(self._noted)
+        if noted and self._current is not None:
+            del self._noted[:noted]  # what is noted meanwhile comes behind these
+            self._buckets[self._current % BUCKETS][0] += noted
+            self.calls += noted
+        return noted
 
     def move_to(self, now: float) -> None:
         """Forget what is older than the window at the time `now`."""
-        bucket = int(now // self._width)
-        current = self._current
-        if bucket == current:
+        self.gather()
+        if self._begins <= now < self._ends:
             return
-        if current is None or bucket < current:  # the first use, or a clock that went back: keep what is there
-            self._current = bucket
-            return
-        for passed in range(1, min(bucket - current, BUCKETS) + 1):
-            old = self._buckets[(current + passed) % BUCKETS]
-            self.calls -= old[0]
-            self.failures -= old[1]
-            self.slow -= old[2]
-            old[0] = old[1] = old[2] = 0
+        bucket, current = int(now // self._width), self._current
+        if current is not None and bucket > current:  # else it is the first use, or a clock that went back
+            for passed in range(1, min(bucket - current, BUCKETS) + 1):
+                old = self._buckets[(current + passed) % BUCKETS]
+                self.calls -= old[0]
+                self.failures -= old[1]
+                self.slow -= old[2]
+                old[0] = old[1] = old[2] = 0
         self._current = bucket
+        self._begins, self._ends = bucket * self._width, (bucket + 1) * self._width
 
     def add(self, now: float, *, failed: bool = False, slow: bool = False) -> None:
         """Count one call at the time `now`."""
-        if now // self._width != self._current:  # most come within the same tenth
-            self.move_to(now)
+        self.move_to(now)
         assert self._current is not None  # noqa: S101 - move_to sets it
         bucket = self._buckets[self._current % BUCKETS]
         bucket[0] += 1
@@ -55,6 +76,7 @@ class Window:
 
     def clear(self) -> None:
         """Forget everything."""
+        self._noted.clear()
         for bucket in self._buckets:
             bucket[0] = bucket[1] = bucket[2] = 0
         self.calls = self.failures = self.slow = 0

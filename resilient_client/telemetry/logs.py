@@ -6,6 +6,7 @@ uses it has.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
 import threading
@@ -50,37 +51,85 @@ MOST_KEPT: Final = 1024
 """Rejections by different clients that are counted apart."""
 
 
+class Line:
+    """When a line was written, and how many like it were held back since."""
+
+    __slots__ = ("held", "written")
+
+    def __init__(self, written: float) -> None:
+        self.written = written
+        self.held = itertools.count()  # counts without a lock
+
+
 class Seldom:
     """Lets one line a second through for each key, with the number of those that it held back."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._last: dict[tuple[str, str], tuple[float, int]] = {}
+        self._last: dict[tuple[str, str], Line] = {}
+
+    def holds_back(self, key: tuple[str, str]) -> bool:
+        """Count one that is held back, because there was a line less than a second ago; False when it is not."""
+        last = self._last.get(key)
+        if last is None or self._clock() - last.written >= EVERY:
+            return False
+        next(last.held)
+        return True
 
     def suppressed(self, key: tuple[str, str]) -> int | None:
         """Return how many were held back since the last one, or None to hold this one back, too."""
-        now = self._clock()
         with self._lock:
-            last, held = self._last.get(key, (-EVERY, 0))
-            if now - last < EVERY:
-                self._last[key] = (last, held + 1)
+            if self.holds_back(key):
                 return None
+            last = self._last.get(key)
             if len(self._last) >= MOST_KEPT:
                 self._last.clear()
-            self._last[key] = (now, 0)
-            return held
+            self._last[key] = Line(self._clock())
+            return 0 if last is None else next(last.held)
+
+
+class GivenUpLines:
+    """Writes a line for each call that failed, but for those that were refused: they are told as such, and seldom."""
+
+    def passes_over(self, client: str, why: FailureKind) -> bool:  # noqa: ARG002 - of any client
+        """Return whether there would be no line."""
+        return why in REJECTION_EVENTS
+
+    def __call__(self, event: CallGivenUp) -> None:
+        """Write it."""
+        failure = event.result
+        fields = {"attempt": len(failure.attempts), "kind": str(failure.kind), "status": failure.status}
+        more = {"stopped": str(failure.stopped), "sent": failure.sent, "elapsed": round(failure.elapsed, 6)}
+        write(logging.WARNING, "call.failed", {**_of_call(event.call), **fields, **more})
+
+
+class RejectionLines:
+    """Writes a line about rejections, one a second."""
+
+    def __init__(self, seldom: Seldom) -> None:
+        self._seldom = seldom
+
+    def passes_over(self, client: str, why: FailureKind) -> bool:
+        """Return whether this one is only counted."""
+        return self._seldom.holds_back((client, why))
+
+    def __call__(self, event: Rejected) -> None:
+        """Write it, with the number of those before it that were only counted."""
+        suppressed = self._seldom.suppressed((event.call.client, event.kind))
+        if suppressed is not None:
+            fields = {"kind": str(event.kind), "by": event.by, "suppressed": suppressed}
+            write(logging.WARNING, REJECTION_EVENTS[event.kind], {**_of_call(event.call), **fields})
 
 
 class Logs:
     """The listener that writes log lines."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rejections = Seldom(clock)
         self.hears: Mapping[type, Listener] = {
             RetryScheduled: self._retry_scheduled,
-            CallGivenUp: self._given_up,
-            Rejected: self._rejected,
+            CallGivenUp: GivenUpLines(),
+            Rejected: RejectionLines(Seldom(clock)),
             CircuitChanged: self._circuit_changed,
             ConfigReloaded: self._reloaded,
             ConfigReloadFailed: self._reload_failed,
@@ -94,20 +143,6 @@ class Logs:
         attempt = event.attempt
         fields = {"attempt": attempt.number, "kind": _text(attempt.kind), "status": attempt.status}
         write(logging.INFO, "retry.scheduled", {**_of_call(event.call), **fields, "delay": round(event.delay, 6)})
-
-    def _given_up(self, event: CallGivenUp) -> None:
-        failure = event.result
-        if failure.kind in REJECTION_EVENTS:  # told as such, and seldom
-            return
-        fields = {"attempt": len(failure.attempts), "kind": str(failure.kind), "status": failure.status}
-        more = {"stopped": str(failure.stopped), "sent": failure.sent, "elapsed": round(failure.elapsed, 6)}
-        write(logging.WARNING, "call.failed", {**_of_call(event.call), **fields, **more})
-
-    def _rejected(self, event: Rejected) -> None:
-        suppressed = self._rejections.suppressed((event.call.client, event.kind))
-        if suppressed is not None:
-            fields = {"kind": str(event.kind), "by": event.by, "suppressed": suppressed}
-            write(logging.WARNING, REJECTION_EVENTS[event.kind], {**_of_call(event.call), **fields})
 
     def _circuit_changed(self, event: CircuitChanged) -> None:
         name, level = CIRCUIT_EVENTS[event.after]

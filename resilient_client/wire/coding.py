@@ -106,7 +106,7 @@ class Collector:
 
 def read_body(answer: Answer, cap: int) -> Coroutine[Any, Any, bytes]:
     """Return the decoded body of `answer`, at most `cap` bytes; its connection is let go of if anything goes wrong."""
-    return (_read_coded if "content-encoding" in answer.headers else read_raw)(answer, cap)
+    return (_read_coded if answer.headers.get_list("content-encoding") else read_raw)(answer, cap)
 
 
 async def _read_coded(answer: Answer, cap: int) -> bytes:

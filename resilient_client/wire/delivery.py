@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from resilient_client.exchange import Exchanged, Outcome, WireError, expected
 from resilient_client.live import when_over
@@ -12,11 +12,13 @@ from resilient_client.result import FailureKind
 from resilient_client.sink import Verdict
 from resilient_client.wire.coding import discard_body
 from resilient_client.wire.guard import UNJUDGED, judges
-from resilient_client.wire.outcomes import opened, poured, read, upgraded
+from resilient_client.wire.outcomes import come_of, poured, read
 from resilient_client.wire.redirects import is_redirect, next_request
 from resilient_client.wire.requests import with_host
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from resilient_client.exchange import Answer, Limits, RawHeaders, Url, Wire, WireRequest
     from resilient_client.pipeline.attempt import Send
     from resilient_client.pipeline.call import Call
@@ -28,22 +30,42 @@ def send_over(wire: Wire) -> Send:
     """Return the innermost step of a pipeline over `wire`."""
     judged = judges(wire)
 
-    async def send(call: Call, request: WireRequest, limits: Limits, *, fresh: bool) -> Outcome:
+    def send(call: Call, request: WireRequest, limits: Limits, *, fresh: bool) -> Coroutine[Any, Any, Outcome]:
         if limits.public_only and not judged:
-            return Outcome(FailureKind.BLOCKED, UNJUDGED, sent=False)
+            return _blocked()
         told = exchanges_of(call, limits.clock)
-        outcome: Outcome | None = None
-        try:
-            outcome = await Delivery(wire, call, limits, told).outcome(request, fresh=fresh)
-            return outcome
-        except WireError as error:
-            outcome = Outcome.of_error(error)
-            return outcome
-        finally:
-            if told is not None:
-                when_over(outcome, told.ended)
+        if told is None and request.auth is None and call.sink is None and not call.policy.redirects:
+            return _straight(wire, call, request, limits, fresh=fresh)
+        return Delivery(wire, call, limits, told).outcome(request, fresh=fresh)
 
     return send
+
+
+async def _blocked() -> Outcome:
+    return Outcome(FailureKind.BLOCKED, UNJUDGED, sent=False)
+
+
+async def _straight(wire: Wire, call: Call, request: WireRequest, limits: Limits, *, fresh: bool) -> Outcome:
+    """Send a request that nothing can come in between of: one answer, and nobody who wants to hear of it."""
+    try:
+        answer = await wire.send(request, limits, fresh=fresh, hops=NO_FLOW)
+        return await come_of(call, request, answer, limits)
+    except WireError as error:
+        return Outcome.of_error(error)
+
+
+class NoFlow:
+    """Hears of an auth flow that there is none of."""
+
+    def begins(self, method: str, url: Url) -> RawHeaders:  # noqa: ARG002 - see above
+        """Return the fields to set in a request: none."""
+        return []
+
+    def answered(self, answer: Answer) -> None:
+        """Take no note of it."""
+
+
+NO_FLOW: Final = NoFlow()
 
 
 class Delivery:
@@ -58,30 +80,32 @@ class Delivery:
         self._told = told
 
     async def outcome(self, request: WireRequest, *, fresh: bool) -> Outcome:
-        """Send `request`, and return what came of it; raises `WireError` when nothing did."""
+        """Send `request`, and return what came of it."""
         call = self._call
-        if call.sink is not None:
-            return await self._into(call.sink, request, fresh=fresh)
-        answer = await self._sent(request, fresh=fresh)
-        if call.policy.redirects and is_redirect(answer):
-            answer, request = await self._follow(request, answer)
-        if request.upgrade is not None or call.streaming:
-            return await self._left_open(request, answer)
-        return await read(call, request, answer)
+        outcome: Outcome | None = None
+        try:
+            if call.sink is not None:
+                outcome = await self._into(call.sink, request, fresh=fresh)
+                return outcome
+            answer = await self._sent(request, fresh=fresh)
+            if call.policy.redirects and is_redirect(answer):
+                answer, request = await self._follow(request, answer)
+            outcome = await come_of(call, request, answer, self._limits)
+            return outcome
+        except WireError as error:
+            outcome = Outcome.of_error(error)
+            return outcome
+        finally:
+            if self._told is not None:
+                when_over(outcome, self._told.ended)
 
-    async def _left_open(self, request: WireRequest, answer: Answer) -> Outcome:
-        call = self._call
-        if request.upgrade is not None:
-            return await upgraded(call, request, request.upgrade, answer, self._limits)
-        if expected(answer.status, call.expect):
-            return await opened(call, request, answer, self._limits)
-        return await read(call, request, answer)
+    def _sent(self, request: WireRequest, *, fresh: bool) -> Coroutine[Any, Any, Answer]:
+        if self._told is None:
+            return self._wire.send(request, self._limits, fresh=fresh, hops=self)
+        return self._heard(self._told, request, fresh=fresh)
 
-    async def _sent(self, request: WireRequest, *, fresh: bool) -> Answer:
+    async def _heard(self, told: Exchanges, request: WireRequest, *, fresh: bool) -> Answer:
         """Send `request`; one with an auth flow is told of by the wire, which alone knows what the flow sends."""
-        told = self._told
-        if told is None:
-            return await self._wire.send(request, self._limits, fresh=fresh, hops=self)
         if request.auth is None:
             request = told.begins(request)
         answer = await self._wire.send(request, self._limits, fresh=fresh, hops=self)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import h11
 
@@ -121,7 +121,7 @@ class IncomingAnswer:
         length, coding = framing.get(b"content-length"), framing.get(b"transfer-encoding")
         if length is not None and (coding is not None or not length.isdigit() or len(length) > 20):
             return None
-        if coding not in {None, b"chunked"} or status == 101:
+        if coding not in {None, b"chunked"} or status == 101 or self._request.method == b"CONNECT":
             return None
         if status < 200 or status in {204, 304} or self._request.method == b"HEAD":
             return 0
@@ -143,7 +143,7 @@ class IncomingAnswer:
         return parser
 
     def _head_by_h11(self, parser: h11.Connection) -> AnswerHead | None:
-        event = parser.next_event()
+        event = _next_event(parser)
         if event is h11.NEED_DATA:
             return None
         assert isinstance(event, (h11.InformationalResponse, h11.Response))  # noqa: S101 - nothing else begins an answer
@@ -200,7 +200,7 @@ class IncomingAnswer:
 
     def _body_by_h11(self, parser: h11.Connection) -> bytes | None:
         while True:
-            event = parser.next_event()
+            event = _next_event(parser)
             if event is h11.NEED_DATA:
                 return None
             if isinstance(event, h11.EndOfMessage):
@@ -224,6 +224,13 @@ class IncomingAnswer:
         if self._h11 is not None:
             return self._h11.their_state is h11.DONE and not self._h11.trailing_data[0]
         return self.part == END and self._keeps and self._at == len(self._bytes) and not self._request.closes
+
+
+def _next_event(parser: h11.Connection) -> Any:
+    event = parser.next_event()
+    if event is h11.PAUSED:
+        raise h11.RemoteProtocolError("the connection has changed protocols")
+    return event
 
 
 def _framing(fields: RawHeaders) -> dict[bytes, bytes] | None:

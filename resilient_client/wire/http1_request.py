@@ -41,7 +41,7 @@ class OutgoingRequest:
         self.method = method
         self.fields = fields
         self.whole = False
-        """Whether nothing of it is left to be asked for."""
+        """Whether all of it was sent; who sends it says so."""
         self._left: int | None = 0
         """Bytes its body still has; None for chunks, whose end tells itself."""
         self.about: RawHeaders = []
@@ -93,7 +93,6 @@ class OutgoingRequest:
         """Return what is sent behind the last piece."""
         if self._left:
             raise h11.LocalProtocolError("Too little data for declared Content-Length")
-        self.whole = True
         return b"0\r\n\r\n" if self._left is None else b""
 
     @property

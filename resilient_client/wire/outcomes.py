@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from resilient_client.exchange import Outcome, WireError, expected
 from resilient_client.live import LiveBody, closing_live
@@ -16,6 +16,8 @@ from resilient_client.wire.coding import Unpacker, discard_body, read_body
 from resilient_client.wire.redirects import is_redirect
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from resilient_client.exchange import Answer, Limits, Upgrade, WireRequest
     from resilient_client.pipeline.call import Call
     from resilient_client.sink import Sink
@@ -23,10 +25,19 @@ if TYPE_CHECKING:
 OF_THE_BODY: Final = frozenset((FailureKind.DECODE, FailureKind.TOO_LARGE))
 
 
+def come_of(call: Call, request: WireRequest, answer: Answer, limits: Limits) -> Coroutine[Any, Any, Outcome]:
+    """Return what reads `answer`, or leaves it open, whichever its call is made for."""
+    if request.upgrade is not None:
+        return upgraded(call, request, request.upgrade, answer, limits)
+    if call.streaming and expected(answer.status, call.expect):
+        return opened(call, request, answer, limits)
+    return read(call, request, answer)
+
+
 async def read(call: Call, request: WireRequest, answer: Answer) -> Outcome:
     """Read an answer whole, up to the cap of its policy."""
     status, headers = answer.status, answer.headers
-    outcome = _outcome_of(request, answer)
+    outcome = Outcome(None, "", status, headers, None, request.url, True, answer.reused)
     good = expected(status, call.expect)
     try:
         outcome.content = await read_body(answer, call.policy.max_body)
@@ -123,4 +134,4 @@ def _only_the_deadline(call: Call, limits: Limits) -> None:
 
 
 def _outcome_of(request: WireRequest, answer: Answer) -> Outcome:
-    return Outcome(None, "", answer.status, answer.headers, None, request.url, True, answer.reused)
+    return Outcome(None, status=answer.status, headers=answer.headers, url=request.url, reused=answer.reused)

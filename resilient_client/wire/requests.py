@@ -35,7 +35,7 @@ METHODS: Final = ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")
 """The ones that need no check, by how often they are used."""
 
 MAX_PLAIN: Final = 1024
-"""Servers that ready-made header fields are kept for."""
+"""Servers that ready-made header fields are kept for, and calls without options whose requests are."""
 
 METHODS_WITH_LENGTH: Final = frozenset(("POST", "PUT", "PATCH"))
 
@@ -141,6 +141,23 @@ class RequestBuilder:
         self._auth = resolve_auth(options.auth)
         self._asynchronous = asynchronous
         self._plain: dict[tuple[str, int | None, bool], RawHeaders] = {}
+        self._known: dict[tuple[str, str], tuple[str, Url, RawHeaders]] = {}
+
+    def plain(self, method: str, url: str) -> WireRequest:
+        """Return the request of a call without options; what goes into it is remembered. Raises as `build` does."""
+        try:
+            known = self._known.get((method, url))
+        except TypeError:  # a method or a URL of some other type, of which `build` says what it should be
+            known = None
+        if known is None:
+            request = self.build(check_method(method), url)
+            if self._asked is None:
+                if len(self._known) >= MAX_PLAIN:
+                    self._known.clear()
+                self._known[method, url] = request.method, request.url, request.headers
+            return request
+        method, target, fields = known
+        return WireRequest(method, target, fields, EMPTY, self._auth)
 
     def build(
         self,

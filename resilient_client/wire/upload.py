@@ -48,6 +48,7 @@ class Upload:
                 )
             if not self._unwanted:
                 await self._write(data + request.end())
+            request.whole = not self._unwanted
         except h11.LocalProtocolError as problem:
             raise connection.error(FailureKind.LOCAL, f"the request is not valid HTTP/1.1: {problem}") from problem
 
@@ -69,7 +70,7 @@ class Upload:
         if self._begun:
             connection.stream.on_news(lambda: self._overhear(source))
         try:
-            return checked_piece(await source.next())
+            piece = checked_piece(await source.next())
         except Expired as problem:
             if self._unwanted:
                 return None
@@ -81,6 +82,9 @@ class Upload:
         finally:
             if self._begun:
                 connection.stream.on_news(None)
+        if self._problem is not None:  # the piece came all the same
+            raise self._problem
+        return piece
 
     def _overhear(self, source: ChunkSource) -> None:
         """Look at what came while a piece is waited for; what is here can be read without waiting."""

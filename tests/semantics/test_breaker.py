@@ -354,6 +354,46 @@ def test_at_most_1024_circuits_idle_closed_ones_dropped_first_open_ones_never():
     assert newest in {one.key for one in circuits.all()}
 
 
+class Counted(Circuit):
+    """A circuit that counts how often anybody looked whether one could be dropped."""
+
+    looks = 0
+
+    @property
+    def expendable(self):
+        Counted.looks += 1
+        return super().expendable
+
+
+def test_the_circuit_that_was_idle_for_longest_is_found_without_looking_at_all_of_them():
+    times = count()
+    circuits = Circuits(Breaker(consecutive=1), lambda key, values: Counted(key, values, lambda: 0.0))
+    Counted.looks = calls = 0
+    for number in range(3 * MAX_CIRCUITS):
+        for key in (f"origin-{number}", f"origin-{number // 2}"):  # the second was used before, and is used again
+            circuits.get(key).admit(float(next(times)))
+            calls += 1
+    assert Counted.looks <= 2 * calls
+    least, *_ = sorted(circuits.all(), key=lambda one: one.used)
+    circuits.get("one more")
+    assert least not in circuits.all()
+
+
+def test_open_circuits_are_set_aside_and_can_be_dropped_once_they_are_closed():
+    circuits = Circuits(Breaker(consecutive=1), lambda key, values: Counted(key, values, lambda: 0.0))
+    for number in range(MAX_CIRCUITS):
+        play(circuits.get(f"origin-{number}"), "F")
+    Counted.looks = 0
+    for number in range(3 * MAX_CIRCUITS):
+        circuits.get(f"too many-{number}")
+    assert Counted.looks <= MAX_CIRCUITS
+    circuits.get("origin-7").close()
+    newest = circuits.get("newest")
+    assert circuits.get("newest") is newest
+    assert "origin-7" not in {one.key for one in circuits.all()}
+    assert len(circuits.all()) == MAX_CIRCUITS
+
+
 def test_with_1024_open_circuits_another_is_not_kept_and_nothing_breaks():
     circuits = Circuits(Breaker(consecutive=1), lambda key, values: Circuit(key, values, lambda: 0.0))
     for number in range(MAX_CIRCUITS):

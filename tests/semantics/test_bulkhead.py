@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 
 import pytest
 from helpers import kinds
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from resilient_client import Bulkhead, FailureKind, Policy, Retry, StopReason, Timeouts
+from resilient_client.backends import run_sync
 from resilient_client.backends.blocking import BlockingBackend
 from resilient_client.pipeline.bulkhead import Answer, Permit, Permits
 from resilient_client.testing.steps import drip_body, ok, status
@@ -189,6 +191,21 @@ def test_a_permit_granted_to_a_waiter_whose_loop_is_gone_goes_to_the_next():
     permits.give_back(holder)
     assert permits.holds(waiting)
     assert not permits.holds(lost)
+
+
+def test_who_leaves_while_another_joins_the_queue_is_not_waited_for():
+    permits, backend = Permits(Bulkhead(max_concurrent=1)), BlockingBackend()
+    holder, waiting = Permit(), Permit()
+    permits.ask(holder, backend.waker)
+
+    def leave_meanwhile():
+        permits.give_back(holder)  # sees nobody wait: the other is not in the queue yet
+        return backend.waker()
+
+    assert permits.ask(waiting, leave_meanwhile) is Answer.QUEUED
+    run_sync(backend.wait(waiting.waker, inf))
+    assert permits.holds(waiting)
+    assert (permits.in_use, permits.queued) == (1, 0)
 
 
 def test_threads_that_race_for_permits_never_hold_too_many():

@@ -1,5 +1,7 @@
 """The retry budget, line by line."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,22 @@ def test_an_empty_budget_gives_the_last_failure_at_once(virtual):
     assert [len(client.get("/").attempts) for _ in range(4)] == [3, 2, 1, 1]
     last = client.get("/")
     assert (last.stopped, last.elapsed, last.status) == (StopReason.BUDGET, 0, 500)
+
+
+def test_no_deposit_is_lost_however_many_threads_pay_in():
+    budget = Budget(RetryBudget(ratio=0.5, burst=0, min_per_second=0))
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(lambda _: [budget.deposit(1.0) for _ in range(2_500)], range(8)):
+            budget.available(1.0)
+    assert budget.available(1.0) == 0.5 * 8 * 2_500
+
+
+def test_deposits_of_a_window_that_is_over_are_worth_nothing_any_more():
+    budget = Budget(RetryBudget(ratio=0.5, burst=1, min_per_second=0, window=10))
+    for _ in range(20):
+        budget.deposit(1.0)
+    assert budget.available(9.0) == 11
+    assert budget.available(12.0) == 1
 
 
 def test_a_retry_takes_its_token_before_the_sleep():

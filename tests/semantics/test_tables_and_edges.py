@@ -1,30 +1,38 @@
 """The contract's tables, kind by kind, and the edges of its numbers."""
 
 import asyncio
+import pickle
 import signal
 import threading
 import time
+from dataclasses import FrozenInstanceError, fields
 
 import pytest
 from helpers import FAST, kinds, policy
 
 from resilient_client import (
     AsyncClient,
+    Attempt,
     Breaker,
     Bulkhead,
     CallFailed,
     Client,
+    Failure,
     FailureKind,
     Kernels,
     Policy,
     Retry,
+    StopReason,
+    Success,
     Timeouts,
 )
 from resilient_client.exchange import Outcome
+from resilient_client.headers import Headers
 from resilient_client.pipeline.breaker import failed
 from resilient_client.pipeline.circuit import Circuit
 from resilient_client.pipeline.circuits import MAX_CIRCUITS, Circuits
 from resilient_client.pipeline.retry import transient
+from resilient_client.result import new_attempt, new_failure, new_success
 from resilient_client.testing import FaultServer, sockets
 from resilient_client.testing.certificates import CERTIFICATES
 from resilient_client.testing.steps import hang, ok, redirect, retry_after, status
@@ -293,3 +301,26 @@ def test_interrupts_at_any_instruction_lose_no_permit():
             assert interrupted > 100
             assert client.state().permits_in_use == 0
             assert client.get("/").ok
+
+
+@pytest.mark.parametrize(
+    ("kind", "make", "given"),
+    [
+        (Attempt, new_attempt, (2, 0.5, 0.25, FailureKind.RESET)),
+        (Success, new_success, (200, Headers(), b"", "http://far.side/", 0.5, ())),
+        (
+            Failure,
+            new_failure,
+            (FailureKind.DNS, "no such name", "http://far.side/", 0.5, (), False, StopReason.BUDGET),
+        ),
+    ],
+)
+def test_what_is_made_quickly_is_what_its_class_makes(kind, make, given):
+    made, usual = make(*given), kind(*given)
+    assert type(made) is kind
+    assert (made, repr(made), hash(made)) == (usual, repr(usual), hash(usual))
+    assert pickle.loads(pickle.dumps(made)) == usual
+    for one in fields(kind):
+        assert getattr(made, one.name) == getattr(usual, one.name)
+        with pytest.raises(FrozenInstanceError):
+            setattr(made, one.name, None)

@@ -54,6 +54,28 @@ def test_a_call_that_a_retry_saves_is_told_from_start_to_end(world):
     assert told.events[-1].result == result
 
 
+class Sparing(Listening):
+    """Passes over refusals of one client."""
+
+    def passes_over(self, client, why):
+        if client == "broken":
+            raise LookupError(client)
+        return client == "loud" and why is FailureKind.CIRCUIT_OPEN
+
+
+def test_a_listener_is_not_told_what_it_passes_over():
+    world = VirtualWorld()
+    sparing, other = Sparing(Rejected, CallGivenUp), Listening(Rejected, CallGivenUp)
+    for name in ("loud", "quiet", "broken"):
+        client = world.client(name, policy=Policy(breaker=Breaker()), listeners=[sparing, other], telemetry=False)
+        client.breaker("http://far.side").isolate()
+        assert client.get("/").kind is FailureKind.CIRCUIT_OPEN
+    assert [event.call.client for event in sparing.events] == ["quiet", "quiet", "broken", "broken"]
+    assert len(other.events) == 6
+    world.client("loud", policy=Policy(retry=None), listeners=[sparing], telemetry=False).get("/not scripted")
+    assert [event.call.client for event in sparing.of(CallGivenUp)][-1] == "loud"
+
+
 def test_a_failure_is_told_with_its_result(world):
     world.on("/", steps.reset())
     told = Listening(CallGivenUp, ExchangeEnded)

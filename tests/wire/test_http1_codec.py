@@ -65,6 +65,8 @@ def by_h11(method: bytes, fields: list[tuple[bytes, bytes]], pieces: list[bytes]
                 heads.append((event.status_code, list(event.headers.raw_items()), version, twice))
                 if event.status_code == 101:
                     return heads, body, "switched", bytes(parser.trailing_data[0])
+            elif event is h11.PAUSED:
+                return heads, body, "wrong", False
             elif isinstance(event, h11.Data):
                 body += event.data
             else:
@@ -183,7 +185,7 @@ def in_pieces(draw: Any) -> list[bytes]:
 @settings(max_examples=600, deadline=None)
 @given(
     pieces=in_pieces(),
-    method=st.sampled_from([b"GET", b"HEAD"]),
+    method=st.sampled_from([b"GET", b"HEAD", b"CONNECT"]),
     about=st.sampled_from([(), ((b"Connection", b"close"),)]),
 )
 def test_every_answer_comes_to_what_h11_makes_of_it(pieces: list[bytes], method: bytes, about: Any) -> None:
@@ -211,7 +213,7 @@ ONE_ODD_THING = {
 }
 
 
-@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"CONNECT"])
 @pytest.mark.parametrize("end", [[], [b""]], ids=["open", "closed"])
 @pytest.mark.parametrize("size", [1, 7, 1000])
 @pytest.mark.parametrize("answer", ONE_ODD_THING.values(), ids=ONE_ODD_THING)
