@@ -11,7 +11,7 @@ from typing import Any
 import worlds
 from pyreqwest.client import SyncClientBuilder
 
-from resilient_client import AsyncClient, Client
+from resilient_client import AsyncClient, Client, Policy, Timeouts
 
 SyncClientBuilder().build()  # starts the one thread of pyreqwest, which lasts as long as the process
 
@@ -67,18 +67,24 @@ class TrustedByTheSystem:
         self._folder.cleanup()
 
 
+def ready(client: Any) -> Any:
+    """Make now what a call with a patient policy of its own needs: it is not what takes that call's time."""
+    client._wire.prepare([Policy(timeouts=Timeouts(connect=10, read=10, write=10, attempt=20, total=40))])
+    return client
+
+
 class OnPyreqwest(TrustedByTheSystem, worlds.WireBlocking):
     name = "pyreqwest-blocking"
 
     def _make(self, name: str, **options: Any) -> Client:
-        return Client(name, wire="pyreqwest", **self._trusting(options))
+        return ready(Client(name, wire="pyreqwest", **self._trusting(options)))
 
 
 class OnPyreqwestAsync(TrustedByTheSystem, worlds.WireAsync):
     name = "pyreqwest-async"
 
     def _make(self, name: str, **options: Any) -> AsyncClient:
-        return AsyncClient(name, wire="pyreqwest", **self._trusting(options))
+        return ready(AsyncClient(name, wire="pyreqwest", **self._trusting(options)))
 
 
 OTHERS = (OnHttpx2, OnHttpx2Async, OnAiohttp, OnPyreqwest, OnPyreqwestAsync)

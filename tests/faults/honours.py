@@ -30,6 +30,8 @@ SENT_ANYWAY: Final = (
 
 LATE_ALERT: Final = "the-server-wants-a-client-certificate-tls-1-3-it-has-hung-up-before-the-request-is-sent"
 
+EARLY_ALERT: Final = "the-server-wants-a-client-certificate-tls-1-3-it-says-so-when-the-request-may-be-on-its-way"
+
 SOCKS: Final = (
     "socks5-the-proxy-could-not-connect",
     "socks5-the-proxy-wants-a-password",
@@ -46,7 +48,10 @@ AIOHTTP: Final = by_row(
             "bytes-inside-the-body-that-are-no-tls",
         ),
         "there is no write timeout; the attempt's limit ends it": ("the-server-takes-nothing-write",),
-        "whether the alert is read or the reset comes first is chance": (LATE_ALERT,),
+        "whether the alert is read or the reset comes first is chance": (
+            LATE_ALERT,
+            EARLY_ALERT,
+        ),
         "it refuses no number of interim answers; the attempt's limit ends them": ("a-thousand-103-before-the-answer",),
         "it refuses an answer that says its length twice": ("two-content-length-that-agree",),
         "it refuses an answer with something behind it as a whole; nothing of that reaches the next caller": (
@@ -119,7 +124,11 @@ HTTPX2_ASYNC: Final = by_row(
             "the-first-address-swallows-everything-the-second-gets-its-half-of-connect",
         ),
         "anyio's TLS raises what httpcore2 does not know": ("bytes-inside-the-body-that-are-no-tls",),
-        "it stops reading when it can write no more": ("the-server-answers-413-early-and-hangs-up", LATE_ALERT),
+        "it stops reading when it can write no more": (
+            "the-server-answers-413-early-and-hangs-up",
+            LATE_ALERT,
+            EARLY_ALERT,
+        ),
         "the connections of an event loop that is gone are closed when Python collects them": (
             "the-event-loop-of-earlier-calls-was-closed-with-a-connection-open",
         ),
@@ -176,6 +185,7 @@ _PYREQWEST: Final = {
 PYREQWEST: Final = by_row(
     {
         **_PYREQWEST,
+        "a first stream has a client made for it, which may take its 50 ms": ("no-permit-before-the-deadline",),
         "Ctrl-C is heard when the wait in Rust is over, at the attempt's limit": (
             "ctrl-c-connecting",
             "ctrl-c-in-the-tls-handshake",
