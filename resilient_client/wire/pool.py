@@ -103,6 +103,7 @@ class Pool:
         self._idle: dict[Key, list[Http1Connection]] = {}
         self._closed = False
         self._swept = clock()
+        self._home: object = None
         on_fork(self)
 
     # httpcore's interface, once for threads and once for tasks.
@@ -218,6 +219,8 @@ class Pool:
                 surplus: list[Http1Connection] = [lease]
             else:
                 idle.append(lease)
+                if key[1] is not self._home:  # another event loop: the one before may be closed by now
+                    self._home, self._swept = key[1], -inf
                 surplus = self._surplus_locked(idle, moment)
         for connection in surplus:
             connection.abort()
