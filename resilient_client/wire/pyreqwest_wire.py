@@ -86,8 +86,10 @@ class PyreqwestWire(ABC):
                 content = bytes(await self.rest(response.body_reader))
                 self.kept(origin, limits)
                 return Answer(response.status, Headers(pairs), BytesBody(content), False, VERSIONS[response.version])
-        except BaseException:
+        except BaseException as problem:
             self.let_go(asked)
+            if isinstance(problem, WireError):  # its connection may be back in the pool, and goes with its client only
+                self._clients.forget()
             raise
         body = ReqwestBody(self, asked, response.body_reader, limits, origin)
         return Answer(response.status, Headers(pairs), body, False, VERSIONS[response.version])

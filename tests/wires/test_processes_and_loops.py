@@ -148,3 +148,13 @@ def test_httpx2_gives_no_connection_back_that_has_something_behind_its_answer():
             assert client.get("/text").text == "ok"
             assert client.get("/text").text == "ok"
         server.journal.assert_connections(2)
+
+
+@pytest.mark.parametrize("wire", ["default", "httpx2", "pyreqwest"])
+def test_a_connection_whose_answer_contradicts_itself_is_not_used_again(wire):
+    with FaultServer() as server:
+        server.on("/", steps.length_and_chunked())
+        with Client("orders", base_url=server.url, wire=wire, policy=ONCE) as client:
+            assert client.get("/").kind == "protocol"
+            assert client.get("/text").text == "ok"
+        server.journal.assert_connections(2)
