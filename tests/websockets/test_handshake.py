@@ -283,6 +283,9 @@ def test_a_foreign_transport_gives_no_sockets():
 
 def test_a_wire_that_does_not_know_upgrades_gives_no_sockets():
     class Wire:
+        async def send(self, request, limits, *, fresh, hops):
+            raise AssertionError("nothing is sent")
+
         async def close(self):
             pass
 

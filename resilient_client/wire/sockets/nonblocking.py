@@ -204,13 +204,14 @@ class AsyncioStream(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Close at once; from another thread, as soon as the loop gets to it."""
-        if self._loop.is_closed() or self._transport is None:
+        transport = self._transport  # another thread's loop may take it away at any moment
+        if self._loop.is_closed() or transport is None:
             self._sock.close()
         elif asyncio._get_running_loop() is self._loop:  # noqa: SLF001 - exported by asyncio for exactly this question
-            self._transport.abort()
+            transport.abort()
         else:
             try:
-                self._loop.call_soon_threadsafe(self._transport.abort)
+                self._loop.call_soon_threadsafe(transport.abort)
             except RuntimeError:  # it was closed this moment
                 self._sock.close()
 
