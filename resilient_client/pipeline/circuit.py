@@ -21,6 +21,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -98,8 +99,7 @@ class Circuit:
         self._on_change = on_change
         self._changes: deque[Change] = deque()
         self._shared = storage is not None
-        self._storage = storage or WindowStorage(self._window)
-        self._machine = self._new_machine()
+        self._storage = storage
         self._state = CLOSED
         self._epoch = 0
         self._admission = Admission(0, 0.0)
@@ -111,13 +111,15 @@ class Circuit:
         self._probes: set[Admission] = set()
         self.used = 0.0
 
-    def _new_machine(self) -> pybreaker.CircuitBreaker:
+    @cached_property
+    def _machine(self) -> pybreaker.CircuitBreaker:
+        """What turns from state to state. Made under the lock when the circuit first turns, which most never do."""
         return pybreaker.CircuitBreaker(
             fail_max=self.settings.min_calls,
             reset_timeout=self.settings.open_for,
             success_threshold=self.settings.closes_after,
             listeners=[self._relay],
-            state_storage=self._storage,
+            state_storage=self._storage or WindowStorage(self._window),
             name=self.key,
             throw_new_error_on_trip=False,
         )
@@ -209,7 +211,7 @@ class Circuit:
         self._in_a_row = self._in_a_row + 1 if failure else 0
         if not window.failures and not window.slow:
             return
-        if failure and self._shared:
+        if failure and self._storage is not None:
             self._relay.guard(self._storage.increment_counter)
         enough = window.calls >= settings.min_calls
         if (
@@ -329,5 +331,5 @@ class Circuit:
     def after_fork(self) -> None:
         """Start a new lock in a forked child and forget probes that run in the parent."""
         self._lock = threading.Lock()
-        self._machine = self._new_machine()
+        self.__dict__.pop("_machine", None)
         self._probes.clear()
