@@ -59,15 +59,19 @@ class State(TypedDict):
 
 
 def create_app(services: Path = SERVICES, environment: Mapping[str, str] | None = None) -> Starlette:
-    """Return the application; whom it calls, and how, stands in the file `services`."""
+    """Return the application; whom it calls, and how, stands in the file `services`.
+
+    Its clients are made here and not in its event loop: the first one loads what it is made of, which takes a moment.
+    """
+    policies = load_policies(services, environment=environment)
+    clients = State(stock=policies.async_client("stock"), payments=policies.async_client("payments"))
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         set_up_logging()
-        policies = load_policies(services, environment=environment)
         with tracing("checkout"), policies.watch():
-            async with policies.async_client("stock") as stock, policies.async_client("payments") as payments:
-                yield {"stock": stock, "payments": payments}
+            async with clients["stock"], clients["payments"]:
+                yield clients
 
     routes = [
         Route("/orders/{number:int}", place_order, methods=["PUT"]),
