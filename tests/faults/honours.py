@@ -160,6 +160,9 @@ _PYREQWEST: Final = {
         "no-local-port-is-free",
     ),
     "it has no unix sockets, and says so": ("there-is-no-such-unix-socket",),
+    "where memory ends, Rust gives up its thread, and what waits for that may wait for ever": (
+        "no-memory-for-the-body",
+    ),
     "whether the head of the answer is seen is chance": ("bytes-inside-the-body-that-are-no-tls",),
     "there is no write timeout; the attempt's limit ends it": ("the-server-takes-nothing-write",),
     "it stops reading when it can write no more": ("the-server-answers-413-early-and-hangs-up",),
