@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from functools import lru_cache, partial
+from functools import lru_cache
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,14 +16,14 @@ from resilient_client.exchange import Answer, WireError
 from resilient_client.headers import Headers
 from resilient_client.wire.aiohttp_errors import of_aiohttp
 from resilient_client.wire.aiohttp_sessions import HOP, Hop, Session, Sessions
-from resilient_client.wire.auth_flows import authenticated
+from resilient_client.wire.auth_flows import AuthenticatingWire
 from resilient_client.wire.bodies import Pieces
 from resilient_client.wire.choices import refuse
 from resilient_client.wire.heads import check_head
 from resilient_client.wire.tls_settings import TlsSettings
 
 if TYPE_CHECKING:
-    from resilient_client.exchange import Hops, Limits, RawHeaders, WireRequest
+    from resilient_client.exchange import Limits, RawHeaders, WireRequest
     from resilient_client.wire.options import WireOptions
     from resilient_client.wire.proxies import Proxy
 
@@ -51,23 +51,17 @@ def make(options: WireOptions, *, asynchronous: bool, base_url: str | None) -> A
     return AiohttpWire(sessions, tls, proxy)
 
 
-class AiohttpWire:
+class AiohttpWire(AuthenticatingWire):
     """A wire for tasks. Every wait ends with the attempt; a task that is cancelled closes its connection at once."""
 
     name = NAME
+    asynchronous = True
     judges_addresses = True
 
     def __init__(self, sessions: Sessions, tls: TlsSettings, proxy: Proxy | None) -> None:
         self._sessions = sessions
         self._tls = tls
         self._proxy = _for_aiohttp(proxy)
-
-    async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:
-        """Send `request`, through its auth flow when it has one; raises `WireError`."""
-        if request.auth is None:
-            return await self._exchange(request, limits, fresh=fresh)
-        exchange = partial(self._exchange, limits=limits, fresh=fresh)
-        return await authenticated(exchange, request, hops, asynchronous=True)
 
     async def _exchange(self, request: WireRequest, limits: Limits, *, fresh: bool) -> Answer:
         session = self._sessions.get(fresh=fresh, public_only=limits.public_only)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 import httpx
 
@@ -17,7 +19,7 @@ from resilient_client.wire.request_stream import RequestStream
 from resilient_client.wire.urls import httpx_url, parse_url
 
 if TYPE_CHECKING:
-    from resilient_client.exchange import Answer, Hops, WireRequest
+    from resilient_client.exchange import Answer, Hops, Limits, WireRequest
 
 AUTH_BODY_CAP: Final = 1024 * 1024
 """Bytes of an answer that an auth flow may ask to see."""
@@ -124,6 +126,23 @@ class AsyncioFlow:
 def flow_of(auth: Any, request: httpx.Request, *, asynchronous: bool) -> Flow:
     """Return the flow of `auth` that begins with `request`."""
     return AsyncioFlow(auth.async_auth_flow(request)) if asynchronous else BlockingFlow(auth.sync_auth_flow(request))
+
+
+class AuthenticatingWire(ABC):
+    """A wire that sends one request at a time; here those of an auth flow become one."""
+
+    asynchronous: ClassVar[bool]
+
+    async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:
+        """Send `request`, through its auth flow when it has one; raises `WireError`."""
+        if request.auth is None:
+            return await self._exchange(request, limits, fresh=fresh)
+        exchange = partial(self._exchange, limits=limits, fresh=fresh)
+        return await authenticated(exchange, request, hops, asynchronous=self.asynchronous)
+
+    @abstractmethod
+    async def _exchange(self, request: WireRequest, limits: Limits, *, fresh: bool) -> Answer:
+        """Send `request` as it is, and return the start of its answer; raises `WireError`."""
 
 
 async def authenticated(

@@ -7,19 +7,18 @@ credentials. The transport seam is all that is used, and by duck type, so that o
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from math import inf
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from resilient_client.exchange import Answer, Hops, Limits, WireRequest
+from resilient_client.exchange import Answer, Limits, WireRequest
 from resilient_client.headers import Headers
-from resilient_client.wire.auth_flows import authenticated
+from resilient_client.wire.auth_flows import AuthenticatingWire
 from resilient_client.wire.pool import BODY, FRESH, LIMITS, REUSED, UPGRADE, Pool
 from resilient_client.wire.request_stream import RequestStream
 from resilient_client.wire.sockets import Expired
@@ -49,10 +48,8 @@ def _peer_of(extensions: Any) -> Callable[[], tuple[str, int] | None] | None:
     return ask
 
 
-class HttpxWire(ABC):
+class HttpxWire(AuthenticatingWire):
     """What is the same for threads and tasks; the two below differ in how a transport is called."""
-
-    asynchronous: ClassVar[bool]
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -62,13 +59,6 @@ class HttpxWire(ABC):
     def upgrades(self) -> bool:
         """Whether it gives a connection that changed protocols to whom asked for that."""
         return self.ours
-
-    async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:
-        """Send `request`, through its auth flow when it has one; raises `WireError`."""
-        if request.auth is None:
-            return await self._exchange(request, limits, fresh=fresh)
-        exchange = partial(self._exchange, limits=limits, fresh=fresh)
-        return await authenticated(exchange, request, hops, asynchronous=self.asynchronous)
 
     async def _exchange(self, request: WireRequest, limits: Limits, *, fresh: bool) -> Answer:
         try:

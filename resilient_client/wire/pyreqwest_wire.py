@@ -8,11 +8,11 @@ which is why there is one for each pair that is asked for.
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from math import inf
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pyreqwest.client import ClientBuilder, SyncClientBuilder
 from pyreqwest.http import HeaderMap, Url
@@ -20,7 +20,7 @@ from pyreqwest.http import HeaderMap, Url
 from resilient_client.exchange import Answer, WireError
 from resilient_client.headers import Headers
 from resilient_client.result import FailureKind
-from resilient_client.wire.auth_flows import authenticated
+from resilient_client.wire.auth_flows import AuthenticatingWire
 from resilient_client.wire.bodies import BytesBody, Pieces
 from resilient_client.wire.pool import KEEPALIVE
 from resilient_client.wire.pyreqwest_answers import ReqwestBody, head_of
@@ -30,7 +30,7 @@ from resilient_client.wire.pyreqwest_errors import of_pyreqwest
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from resilient_client.exchange import Hops, Limits, RawHeaders, WireRequest
+    from resilient_client.exchange import Limits, RawHeaders, WireRequest
     from resilient_client.policy import Policy
     from resilient_client.wire.options import WireOptions
 
@@ -46,11 +46,10 @@ def make(options: WireOptions, *, asynchronous: bool, base_url: str | None) -> P
     return (AsyncioWire if asynchronous else BlockingWire)(ClientOptions.of(options, base_url))
 
 
-class PyreqwestWire(ABC):
+class PyreqwestWire(AuthenticatingWire):
     """What is the same for threads and tasks; the two below differ in how they step into the other thread."""
 
     name = "pyreqwest"
-    asynchronous: ClassVar[bool]
 
     def __init__(self, options: ClientOptions) -> None:
         self._clients = Clients(options, self.new_builder, asynchronous=self.asynchronous)
@@ -61,13 +60,6 @@ class PyreqwestWire(ABC):
         """Make what calls under `policies` need; raises `ConfigError` when that cannot be made."""
         for policy in policies:
             self._clients.prepare(policy.timeouts)
-
-    async def send(self, request: WireRequest, limits: Limits, *, fresh: bool, hops: Hops) -> Answer:
-        """Send `request`, through its auth flow when it has one; raises `WireError`."""
-        if request.auth is None:
-            return await self._exchange(request, limits, fresh=fresh)
-        exchange = partial(self._exchange, limits=limits, fresh=fresh)
-        return await authenticated(exchange, request, hops, asynchronous=self.asynchronous)
 
     async def _exchange(self, request: WireRequest, limits: Limits, *, fresh: bool) -> Answer:
         asked = self._built(request, limits, fresh=fresh)
