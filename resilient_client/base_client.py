@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, cast
@@ -53,7 +54,7 @@ AT_ONCE: Final = 100
 Gathered: TypeAlias = Coroutine[Any, Any, list[Result[T]]]
 
 
-class BaseClient:
+class BaseClient(ABC):
     """The part of a client that does not depend on how its calls wait."""
 
     _asynchronous: ClassVar[bool]
@@ -138,8 +139,9 @@ class BaseClient:
         self._audience.watch(self)
 
     @staticmethod
+    @abstractmethod
     def _new_backend() -> Backend:
-        raise NotImplementedError
+        """Return what waits for calls."""
 
     def _new_wire(self, settings: Settings) -> Wire:
         from resilient_client.wire.build import build_wire

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from abc import abstractmethod
 from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
@@ -125,21 +126,21 @@ class Httpx2Wire(HttpxWire):
 
     # What differs.
 
+    @abstractmethod
     def home(self) -> Any:
         """Return what a connection made now belongs to."""
-        raise NotImplementedError
 
+    @abstractmethod
     def transport(self, options: dict[str, Any]) -> Any:
         """Return a new transport."""
-        raise NotImplementedError
 
+    @abstractmethod
     def shut(self, transport: Any) -> None:
         """Close a transport without waiting."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def handled(self, transport: Any, request: httpx2.Request) -> Any:
         """Return the transport's response."""
-        raise NotImplementedError
 
 
 def _request(request: WireRequest, hop: Hop) -> httpx2.Request:

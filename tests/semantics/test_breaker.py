@@ -402,9 +402,14 @@ def test_with_1024_open_circuits_another_is_not_kept_and_nothing_breaks():
     assert len(circuits.all()) == MAX_CIRCUITS
 
 
-def test_a_call_does_not_queue_for_a_refusal(virtual):
+def with_one_permit(virtual):
+    """A client that does one thing at a time, and a call that takes three seconds."""
     virtual.on("/slow", ok(after=3))
-    client = virtual.inner.async_client(policy=Policy(retry=None, bulkhead=Bulkhead(max_concurrent=1, max_waiting=1)))
+    return virtual.inner.async_client(policy=Policy(retry=None, bulkhead=Bulkhead(max_concurrent=1, max_waiting=1)))
+
+
+def test_a_call_does_not_queue_for_a_refusal(virtual):
+    client = with_one_permit(virtual)
 
     async def meanwhile():
         await virtual.inner.sleep(1)
@@ -418,8 +423,7 @@ def test_a_call_does_not_queue_for_a_refusal(virtual):
 
 
 def test_a_circuit_that_opened_during_the_wait_for_a_permit_is_respected(virtual):
-    virtual.on("/slow", ok(after=3))
-    client = virtual.inner.async_client(policy=Policy(retry=None, bulkhead=Bulkhead(max_concurrent=1, max_waiting=1)))
+    client = with_one_permit(virtual)
 
     async def isolated_meanwhile():
         await virtual.inner.sleep(1)
