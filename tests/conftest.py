@@ -7,8 +7,17 @@ import signal
 import pytest
 import worlds
 
+from resilient_client.telemetry.population import open_clients
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job, whose children would not hear Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish():
+    """Refuse a module that opens a client when it is imported: it would be seen by every test about open clients."""
+    opened = sorted(client.name for client in open_clients())
+    if opened:
+        raise pytest.UsageError(f"importing the tests has opened clients: {', '.join(opened)}")
 
 
 def _world(kind):

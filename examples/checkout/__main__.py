@@ -6,9 +6,11 @@ import os
 
 import uvicorn
 
+from examples.checkout.app import create_app
+
 if __name__ == "__main__":
     uvicorn.run(
-        "examples.checkout.app:app",
+        create_app(),
         port=int(os.environ.get("PORT", "8046")),
         log_config=None,  # its lines go where ours go
         access_log=False,  # telemetry.py writes a line per request, with the ids of its trace

@@ -140,6 +140,3 @@ async def health(request: Request) -> JSONResponse:
     clients: tuple[AsyncClient, ...] = (request.state.stock, request.state.payments)
     circuits = {client.name: [one.state for one in client.state().circuits.values()] for client in clients}
     return JSONResponse({"circuits": circuits})
-
-
-app = create_app()
