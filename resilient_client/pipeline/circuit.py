@@ -19,7 +19,6 @@ Rules it keeps:
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from math import inf
@@ -97,7 +96,7 @@ class Circuit:
         self._listened = bool(self._relay.listeners)
         self._simple = not self._listened and storage is None and settings.slow is None
         self._on_change = on_change
-        self._changes: deque[Change] = deque()
+        self._changes: list[Change] = []
         self._shared = storage is not None
         self._storage = storage
         self._state = CLOSED
@@ -239,7 +238,7 @@ class Circuit:
             self._relay.tell()
         while self._changes and self._on_change is not None:
             try:
-                change = self._changes.popleft()
+                change = self._changes.pop(0)
             except IndexError:  # another thread told it
                 return
             self._on_change(change)

@@ -22,7 +22,7 @@ class Window:
 
     def __init__(self, seconds: float) -> None:
         self._width = seconds / BUCKETS
-        self._buckets: list[list[int]] = [[0, 0, 0] for _ in range(BUCKETS)]
+        self._buckets = [0] * (3 * BUCKETS)  # calls, failures and slow ones of each, in one list: there are many windows
         self._current: int | None = None
         self._begins = self._ends = inf  # of the current bucket
         self._noted: list[None] = []
@@ -40,7 +40,7 @@ class Window:
         noted = len(self._noted)
         if noted and self._current is not None:
             del self._noted[:noted]  # what is noted meanwhile comes behind these
-            self._buckets[self._current % BUCKETS][0] += noted
+            self._buckets[self._current % BUCKETS * 3] += noted
             self.calls += noted
         return noted
 
@@ -52,11 +52,12 @@ class Window:
         bucket, current = int(now // self._width), self._current
         if current is not None and bucket > current:  # else it is the first use, or a clock that went back
             for passed in range(1, min(bucket - current, BUCKETS) + 1):
-                old = self._buckets[(current + passed) % BUCKETS]
-                self.calls -= old[0]
-                self.failures -= old[1]
-                self.slow -= old[2]
-                old[0] = old[1] = old[2] = 0
+                at = (current + passed) % BUCKETS * 3
+                calls, failures, slow = self._buckets[at : at + 3]
+                self.calls -= calls
+                self.failures -= failures
+                self.slow -= slow
+                self._buckets[at : at + 3] = (0, 0, 0)
         self._current = bucket
         self._begins, self._ends = bucket * self._width, (bucket + 1) * self._width
 
@@ -64,19 +65,18 @@ class Window:
         """Count one call at the time `now`."""
         self.move_to(now)
         assert self._current is not None  # noqa: S101 - move_to sets it
-        bucket = self._buckets[self._current % BUCKETS]
-        bucket[0] += 1
+        at = self._current % BUCKETS * 3
+        self._buckets[at] += 1
         self.calls += 1
         if failed:
-            bucket[1] += 1
+            self._buckets[at + 1] += 1
             self.failures += 1
         if slow:
-            bucket[2] += 1
+            self._buckets[at + 2] += 1
             self.slow += 1
 
     def clear(self) -> None:
         """Forget everything."""
         self._noted.clear()
-        for bucket in self._buckets:
-            bucket[0] = bucket[1] = bucket[2] = 0
+        self._buckets = [0] * (3 * BUCKETS)
         self.calls = self.failures = self.slow = 0
