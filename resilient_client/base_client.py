@@ -275,7 +275,7 @@ class BaseClient(ABC):
         if isinstance(requests, (str, Request)):
             raise TypeError(f"requests={requests!r}: give a list of them")
         starts = [self._checked(request_of(item, position)) for position, item in enumerate(requests)]
-        return gather(self._backend, starts, at_once)
+        return gather(self._backend, starts, at_once, self._at_once())
 
     def _checked(self, request: Request[Any]) -> Start:
         self._call(request.method, request.url, request.decode, request.options)
