@@ -14,6 +14,7 @@ from resilient_client.call_options import (
     CallOptions,
     check_is,
     check_known,
+    check_switch,
     checked_callback,
     expected_statuses,
     key_of,
@@ -119,6 +120,9 @@ class BaseClient(ABC):
             raise ConfigError(f"name={redact_url(name)!r}: that is a URL; give the service's name, and base_url=...")
         check_is(policy, Policy, "policy")
         check_is(kernels, Kernels, "kernels")
+        switches = {"allow_other_origins": allow_other_origins, "http2": http2, "trust_env": trust_env}
+        for option, value in (*switches.items(), ("telemetry", telemetry)):
+            check_switch(value, option)
         self.name = name
         self.kernels = kernels if kernels is not None else Kernels(policy)
         self._backend = backend or self._new_backend()
@@ -272,10 +276,10 @@ class BaseClient(ABC):
         at_once = self._at_once() if max_concurrent is None else max_concurrent
         if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
             raise ConfigError(f"max_concurrent={max_concurrent!r}: give a whole number of at least 1, or None")
-        if isinstance(requests, (str, Request)):
+        if isinstance(requests, (str, Request)) or not isinstance(requests, Iterable):
             raise TypeError(f"requests={requests!r}: give a list of them")
         starts = [self._checked(request_of(item, position)) for position, item in enumerate(requests)]
-        return gather(self._backend, starts, at_once)
+        return gather(self._backend, starts, at_once, self._at_once())
 
     def _checked(self, request: Request[Any]) -> Start:
         self._call(request.method, request.url, request.decode, request.options)
@@ -361,6 +365,10 @@ class BaseClient(ABC):
         if key is None and settings.key == "origin" and self._plan.requests.base.url is not None:
             key = self._plan.requests.base.url.origin
         if key is not None and settings.key == "origin":
+            if "://" not in key:
+                raise ConfigError(
+                    f"breaker(key={key!r}): give an origin, e.g. 'https://payments:443'; state() lists them"
+                )
             key = parse_url(key).origin
         if key is None:
             raise ConfigError("breaker(): name the circuit, e.g. breaker('https://payments:443'); state() lists them")
@@ -395,4 +403,4 @@ def _audience(listeners: Iterable[Listener], telemetry: bool, http_spans: HttpSp
 
     if http_spans not in {"own", "delegate"}:
         raise ConfigError(f'http_spans={http_spans!r}: give "own" or "delegate"')
-    return Audience(checked_listeners(listeners), standard=bool(telemetry), http_spans=http_spans)
+    return Audience(checked_listeners(listeners), standard=telemetry, http_spans=http_spans)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, Final, TypeAlias, TypedDict
 
 from resilient_client.errors import ConfigError
 from resilient_client.policy import Policy
@@ -51,12 +51,40 @@ def check_is(value: object, kind: type, name: str) -> None:
         raise TypeError(f"{name}={value!r}: give a {kind.__name__} or None")
 
 
+def check_switch(value: object, name: str) -> None:
+    """Raise `TypeError` unless `value` is True or False: "off" would be as good as True."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name}={value!r}: give True or False")
+
+
 def check_known(options: Mapping[str, Any]) -> None:
     """Raise `TypeError` for an option that no verb has."""
     unknown = options.keys() - CallOptions.__optional_keys__
     if unknown:
-        allowed = ", ".join(sorted(CallOptions.__optional_keys__))
-        raise TypeError(f"unknown option {min(unknown)}=; allowed are {allowed}")
+        allowed = sorted(CallOptions.__optional_keys__)
+        raise TypeError(
+            f"unknown option {min(unknown)}={_hint(min(unknown), allowed)}; allowed are {', '.join(allowed)}"
+        )
+
+
+ELSEWHERE: Final = {
+    "timeout": "; that is a matter of the policy: policy=Policy(timeouts=Timeouts(total=...))",
+    "timeouts": "; that is a matter of the policy: policy=Policy(timeouts=Timeouts(total=...))",
+    "retries": "; that is a matter of the policy: policy=Policy(retry=Retry(max_attempts=...))",
+    "retry": "; that is a matter of the policy: policy=Policy(retry=Retry(max_attempts=...))",
+    "follow_redirects": "; that is a matter of the policy: policy=Policy(redirects=...)",
+    "allow_redirects": "; that is a matter of the policy: policy=Policy(redirects=...)",
+    "verify": "; that is an option of the client",
+    "cookies": "; give them in headers=",
+}
+"""Options that other clients have on a call, and where they are here."""
+
+
+def _hint(name: str, allowed: Collection[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - for those who made a mistake
+
+    near = get_close_matches(name, allowed, n=1)
+    return ELSEWHERE.get(name) or (f"; did you mean {near[0]}=?" if near else "")
 
 
 def expected_statuses(expect: Collection[int] | None) -> frozenset[int] | None:

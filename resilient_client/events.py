@@ -255,6 +255,8 @@ def audience(listeners: Iterable[Listener]) -> Heard:
 
 def checked_listeners(listeners: Iterable[Listener]) -> tuple[Listener, ...]:
     """Return listeners as a tuple; raises `TypeError` for one that cannot be called."""
+    if not isinstance(listeners, Iterable):
+        raise TypeError(f"listeners={listeners!r}: give a list of functions")
     checked = tuple(listeners)
     for listener in checked:
         if not callable(listener):

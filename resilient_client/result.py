@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, Generic, Literal, NoReturn, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NoReturn, Self, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
@@ -293,6 +293,15 @@ class Failure:
 
     def __bool__(self) -> Literal[False]:
         return False
+
+    if not TYPE_CHECKING:  # a checker is to find out by itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Say of what only a success has why there is none: whoever asked takes it for one."""
+            told = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if not name.startswith("_"):
+                told += f"; ask `if result:` before, or call unwrap(). {self.summary()}"
+            raise AttributeError(told, name=name, obj=self)
 
     def __repr__(self) -> str:
         return f"Failure({self.summary()})"

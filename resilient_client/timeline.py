@@ -23,6 +23,16 @@ REASONS: Final = {
 }
 """What each StopReason means, for a reader in a hurry."""
 
+REJECTIONS: Final = frozenset(("circuit_open", "bulkhead_full"))
+
+
+def _reason(failure: Failure) -> str:
+    if failure.stopped != "rejected" or not (failure.sent or any(one.status for one in failure.attempts)):
+        return REASONS[failure.stopped]
+    if failure.kind in REJECTIONS:
+        return "it was rejected here, after an earlier attempt had been sent"
+    return "the circuit is open now and would reject the next attempt here"
+
 
 def seconds(value: float) -> str:
     """Return a duration for people: `85 ms`, `1.250 s`."""
@@ -73,7 +83,7 @@ def _lines(result: Success[Any] | Failure) -> Iterator[str]:
         if attempt.wait > 0:
             yield f"  +{attempt.started + attempt.elapsed:7.3f} s  waited {seconds(attempt.wait)}"
     if not result:
-        yield f"  +{result.elapsed:7.3f} s  stopped: {result.stopped} ({REASONS[result.stopped]})"
+        yield f"  +{result.elapsed:7.3f} s  stopped: {result.stopped} ({_reason(result)})"
         yield f"  the server {_seen(result)}"
         if result.retry_after is not None:
             yield f"  worth trying again in {seconds(result.retry_after)}"

@@ -66,9 +66,9 @@ class BlockingBackend:
         """Run a pipeline on a thread of its own."""
         return self._threads.submit(lambda: run_sync(start()), at_once)
 
-    async def together(self, starts: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+    async def together(self, starts: Sequence[Callable[[], Coroutine[Any, Any, None]]], at_once: int) -> None:
         """Run the first on this thread, the others on threads of their own."""
-        others = [self.submit(start, len(starts)) for start in starts[1:]]
+        others = [self.submit(start, max(at_once, len(starts))) for start in starts[1:]]
         for start in starts[:1]:
             await start()
         for other in others:

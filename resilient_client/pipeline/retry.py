@@ -7,6 +7,7 @@ whose state is per thread and which knows neither deadline nor budget, is not ru
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from resilient_client.events import RetryScheduled
@@ -115,6 +116,8 @@ class Decider:
             return StopReason.MAX_ATTEMPTS
         fitted = self._fit(wait, outcome.retry_after, call.deadline - now)
         if not isinstance(fitted, StopReason) and fitted < outcome.shut_for:
+            if outcome.shut_for < inf:  # else nobody knows: it is isolated
+                outcome.retry_after = outcome.shut_for  # a server that asked for longer would have been waited for
             return StopReason.REJECTED  # the circuit opened on this failure: the next attempt would meet it
         return fitted
 

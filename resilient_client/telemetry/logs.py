@@ -26,7 +26,7 @@ from resilient_client.events import (
     RetryScheduled,
     log,
 )
-from resilient_client.result import FailureKind
+from resilient_client.result import Failure, FailureKind
 
 Fields = dict[str, Any]
 
@@ -43,6 +43,9 @@ REJECTION_EVENTS: Final = {
     FailureKind.CIRCUIT_OPEN: "breaker.rejected",
     FailureKind.BULKHEAD_FULL: "bulkhead.rejected",
 }
+
+NO_ANSWER: Final = frozenset((FailureKind.DNS, FailureKind.CONNECT, FailureKind.TLS, FailureKind.BLOCKED))
+"""Kinds with many reasons, whose message holds nothing that a server said or that code of the caller raised."""
 
 EVERY: Final = 1.0
 """Seconds between two lines about rejections of one kind by one client; the ones between are counted."""
@@ -101,7 +104,7 @@ class GivenUpLines:
         failure = event.result
         fields = {"attempt": len(failure.attempts), "kind": str(failure.kind), "status": failure.status}
         more = {"stopped": str(failure.stopped), "sent": failure.sent, "elapsed": round(failure.elapsed, 6)}
-        write(logging.WARNING, "call.failed", {**_of_call(event.call), **fields, **more})
+        write(logging.WARNING, "call.failed", {**_of_call(event.call), **fields, **more, "why": _why(failure)})
 
 
 class RejectionLines:
@@ -187,6 +190,12 @@ DEFAULT_PROCESSORS: Final = [
     *("merge_contextvars", "add_log_level", "StackInfoRenderer", "set_exc_info", "TimeStamper", "ConsoleRenderer"),
 ]
 """structlog's own, by name: it may not be imported here."""
+
+
+def _why(failure: Failure) -> str | None:
+    """Return the message where the kind alone leaves one guessing, and where it can hold no data of anybody's."""
+    machine = failure.kind is FailureKind.LOCAL and isinstance(failure.cause, OSError)
+    return failure.message if machine or failure.kind in NO_ANSWER else None
 
 
 def _text(value: object) -> str | None:

@@ -171,7 +171,10 @@ def websocket(
 
     `headers` replace those of a good handshake that have the same name.
     """
-    from resilient_client.testing import talk  # noqa: PLC0415 - needs the extra ws
+    try:
+        from resilient_client.testing import talk  # noqa: PLC0415 - wsproto is an optional dependency
+    except ModuleNotFoundError as missing:
+        raise ImportError("steps.websocket() needs wsproto: install resilient-client[testing]") from missing
     from resilient_client.wire.websockets.handshake import accept_of  # noqa: PLC0415
 
     def play(request: Received) -> Iterator[Move]:

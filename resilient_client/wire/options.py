@@ -44,6 +44,8 @@ class WireOptions:
                 raise ConfigError(f"local_address={self.local_address!r}: give an IP address of this machine") from None
         if self.uds is not None and self.proxy is not None:
             raise ConfigError("uds= and proxy= were both given; a unix socket is reached directly")
+        if self.uds is not None and self.local_address is not None:
+            raise ConfigError("uds= and local_address= were both given; a unix socket has no IP address")
 
     def through(self, base_url: str | None) -> Proxy | None:
         """Return the proxy to go through, that of the environment only for those who trust it."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+import pyreqwest.exceptions  # noqa: F401 - else its first error does that, and Ctrl-C in there ends the process
+
 from resilient_client.exchange import Limits, WireError
 from resilient_client.result import FailureKind
 from resilient_client.wire.bodies import BodyFailed

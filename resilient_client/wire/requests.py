@@ -85,7 +85,8 @@ def _asked(name: Any, ask: Callable[[], str], argument: str) -> str:
     try:
         return ask()
     except Exception as problem:
-        raise ConfigError(f"{argument}[{name!r}]: {str(problem) or type(problem).__name__}") from problem
+        told = str(problem) if isinstance(problem, ConfigError) else f"its function raised {problem!r}"
+        raise ConfigError(f"{argument}[{name!r}]: {told}") from problem
 
 
 def merge(*layers: RawHeaders) -> RawHeaders:

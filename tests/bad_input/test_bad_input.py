@@ -1,6 +1,8 @@
 """Wrong options are refused when they are given, by name and value, with what is allowed; nothing is sent."""
 
 import asyncio
+import copy
+import pickle
 
 import pytest
 
@@ -133,6 +135,17 @@ def refused_by_a_client(error, match, **options):
         ({"uds": 3}, TypeError, "uds=3"),
         ({"cert": ("a", "b", "c", "d")}, ConfigError, "cert=tuple"),
         ({"retries": 3}, TypeError, "retries"),
+        ({"telemetry": "off"}, TypeError, "telemetry='off': give True or False"),
+        ({"allow_other_origins": "no"}, TypeError, "allow_other_origins='no': give True or False"),
+        ({"http2": "no"}, TypeError, "http2='no': give True or False"),
+        ({"trust_env": 1, "base_url": "http://orders"}, TypeError, "trust_env=1: give True or False"),
+        ({"listeners": print}, TypeError, "listeners=.*: give a list of functions"),
+        ({"uds": "/s", "local_address": "::1"}, ConfigError, "uds= and local_address= were both given"),
+        (
+            {"headers": {"X": lambda: {}["token"]}},
+            ConfigError,
+            r"headers\['X'\]: its function raised KeyError\('token'\)",
+        ),
     ],
 )
 def test_a_client_refuses_what_it_cannot_mean(options, error, match):
@@ -218,3 +231,44 @@ def test_clients_share_kernels_and_their_policy():
     assert second.policy is first.policy is values
     first.close()
     asyncio.run(second.close())
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("timeout", r"matter of the policy: policy=Policy\(timeouts=Timeouts\(total=\.\.\.\)\)"),
+        ("retries", r"policy=Policy\(retry=Retry\(max_attempts=\.\.\.\)\)"),
+        ("follow_redirects", r"policy=Policy\(redirects=\.\.\.\)"),
+        ("parms", "did you mean params="),
+        ("header", "did you mean headers="),
+        ("nonsense", "unknown option nonsense=; allowed are auth"),
+    ],
+)
+def test_an_unknown_option_of_a_call_says_what_to_write_instead(option, says):
+    with Client("orders", base_url="http://orders") as client, pytest.raises(TypeError, match=says):
+        client.get("/", **{option: {}})
+
+
+def test_a_key_of_a_circuit_that_is_no_origin_is_called_one():
+    with Client("orders", base_url="http://orders") as client:
+        with pytest.raises(ConfigError, match=r"breaker\(key='orders'\): give an origin, e.g. 'https://payments:443'"):
+            client.breaker("orders")
+
+
+def test_requests_that_are_no_list_are_named():
+    with Client("orders", base_url="http://orders") as client:
+        with pytest.raises(TypeError, match="requests=7: give a list of them"):
+            client.gather(7)
+
+
+@pytest.mark.parametrize("name", ["json", "decode", "value", "iter_lines", "receive"])
+def test_a_failure_taken_for_a_success_says_why_it_is_none(name):
+    with Client("orders", base_url="http://127.0.0.1:1", policy=Policy(retry=None)) as client:
+        failure = client.get("/?token=s3cret")
+    with pytest.raises(
+        AttributeError, match=r"'Failure' object has no attribute '.*ask `if result:`.*failed: connect"
+    ) as caught:
+        getattr(failure, name)
+    assert "s3cret" not in str(caught.value)
+    assert not hasattr(failure, "__wrapped__")
+    assert pickle.loads(pickle.dumps(failure)) == copy.copy(failure) == failure

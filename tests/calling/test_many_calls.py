@@ -24,6 +24,7 @@ from resilient_client import (
     Retry,
     Timeouts,
     deadline,
+    load_policies,
 )
 from resilient_client.testing import FaultServer, VirtualWorld, steps
 
@@ -325,3 +326,57 @@ def test_gathering_under_retries_holds_no_more_threads_than_calls_under_way():
         before = threading.active_count()
         assert len(client.gather(["/"] * 40)) == 40
         assert threading.active_count() - before <= 4
+
+
+def most_of(server, client, count):
+    """How many of `count` submitted calls are on the wire at once."""
+    server.journal.clear()
+    futures = [client.submit("GET", "/") for _ in range(count)]
+    assert all(future.result(20) for future in futures)
+    return server.journal.most_at_once
+
+
+def test_a_small_gather_leaves_the_threads_of_later_calls_as_they_were():
+    with FaultServer() as server, Client("calls", base_url=server.url) as client:
+        server.on("/", steps.ok(after=0.3))
+        assert all(client.gather(["/"] * 3))
+        assert most_of(server, client, 12) == 12
+
+
+def test_a_gather_of_few_has_its_threads_beside_calls_under_way():
+    with FaultServer() as server, Client("calls", base_url=server.url) as client:
+        server.on("/", steps.ok(after=0.3))
+        futures = [client.submit("GET", "/") for _ in range(2)]
+        assert all(client.gather(["/"] * 2, max_concurrent=2))
+        assert all(future.result(20) for future in futures)
+        assert server.journal.most_at_once == 4
+
+
+def test_threads_follow_a_bulkhead_that_grows_and_shrinks(tmp_path):
+    file = tmp_path / "services.toml"
+    with FaultServer() as server:
+        server.on("/", steps.ok(after=0.2))
+        table = f'[clients.calls]\nbase_url = "{server.url}"\nbulkhead = {{ max_concurrent = %d, max_waiting = 0 }}\n'
+        file.write_text(table % 2)
+        policies = load_policies(file)
+        with policies.client("calls") as client:
+            for permits in (2, 6, 3):
+                file.write_text(table % permits)
+                policies.reload()
+                assert most_of(server, client, 9) == permits
+
+
+def test_what_was_cancelled_by_leaving_wakes_those_who_wait_for_it():
+    policy = Policy(bulkhead=Bulkhead(max_concurrent=1), retry=None)
+    with FaultServer() as server:
+        release = threading.Event()
+        server.on("/", lambda request: release.wait(20) and steps.ok()(request))
+        client = Client("calls", base_url=server.url, policy=policy)
+        futures = [client.submit("GET", "/") for _ in range(3)]
+        while not client.state().permits_in_use:
+            time.sleep(0.001)
+        client.close(wait=False)
+        done, _ = concurrent.futures.wait(futures[1:], timeout=20)
+        assert len(done) == 2
+        release.set()
+        assert futures[0].result(20)

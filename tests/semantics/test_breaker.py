@@ -25,6 +25,7 @@ from resilient_client import (
     Timeouts,
     deadline,
 )
+from resilient_client.events import RetryScheduled
 from resilient_client.pipeline.circuit import Admission, Circuit, Rejection
 from resilient_client.pipeline.circuits import MAX_CIRCUITS, Circuits
 from resilient_client.testing.steps import close, hang, ok, short_body, status
@@ -132,6 +133,40 @@ def test_a_retry_that_would_meet_the_circuit_its_failure_opened_is_not_waited_fo
     result = client.get("/")
     assert (result.kind, result.status, len(result.attempts)) == (FailureKind.SERVER_ERROR, 500, 2)
     assert (result.stopped, result.attempts[-1].wait) == (StopReason.REJECTED, 0)
+
+
+def test_a_call_that_ends_with_the_circuit_says_so_and_when_to_come_back(virtual):
+    virtual.on("/", status(500))
+    client = virtual.client(policy=Policy(breaker=Breaker(consecutive=2, open_for=5)))
+    result = client.get("/")
+    assert "stopped: rejected (the circuit is open now and would reject the next attempt here)" in result.explain()
+    assert "before anything was sent" not in result.explain()
+    assert 0 < result.retry_after == client.state().circuits[client.breaker().name].retry_after <= 5
+
+
+def test_a_call_that_ends_with_an_isolated_circuit_knows_no_time_to_come_back(virtual):
+    client = virtual.client(policy=Policy(retry=Retry(wait_initial=1, wait_max=1, jitter="none")))
+
+    def isolating(request):
+        client.breaker().isolate()
+        return status(500)(request)
+
+    virtual.on("/", isolating)
+    result = client.get("/")
+    assert (result.status, result.stopped, result.retry_after) == (500, StopReason.REJECTED, None)
+    assert "worth trying again" not in result.explain()
+
+
+def test_a_call_rejected_after_an_attempt_was_sent_does_not_say_that_nothing_was(virtual):
+    def isolate(event):
+        if isinstance(event, RetryScheduled):
+            client.breaker().isolate()
+
+    virtual.on("/", status(500))
+    client = virtual.client(listeners=[isolate])
+    result = client.get("/")
+    assert [attempt.kind for attempt in result.attempts] == ["server_error", "circuit_open"]
+    assert "stopped: rejected (it was rejected here, after an earlier attempt had been sent)" in result.explain()
 
 
 def test_a_retry_whose_wait_is_longer_than_the_circuit_is_open_becomes_its_probe(virtual):

@@ -1,15 +1,28 @@
 """Log lines: in five applications, each with another idea of logging, and once per fact."""
 
+import errno
 import json
 import subprocess
 import sys
 import textwrap
 
+import httpx
 import pytest
 
-from resilient_client import Breaker, Bulkhead, Policy, Retry, load_policies
+from resilient_client import Breaker, Bulkhead, Client, Policy, Retry, load_policies
 from resilient_client.telemetry.logs import EVERY, Seldom
 from resilient_client.testing import VirtualWorld, steps
+
+
+class Raising(httpx.BaseTransport):
+    """Raises the same for every request."""
+
+    def __init__(self, problem):
+        self._problem = problem
+
+    def handle_request(self, request):
+        raise self._problem
+
 
 SCENARIO = """
 from resilient_client import Breaker, Policy, Retry
@@ -70,6 +83,43 @@ def test_a_plain_format_has_everything_in_its_message():
     opened, failed = told.splitlines()
     assert opened.startswith("breaker.opened client=orders circuit=http://far.side:80 before=closed calls=2 failures=2")
     assert failed.startswith("call.failed client=orders method=GET url=http://far.side/orders/7?token=REDACTED route=")
+
+
+def why_of(caplog, **options):
+    """The `why` of the line about a call that failed, and the record's own message."""
+    caplog.clear()
+    client = Client("orders", **options)
+    with caplog.at_level("WARNING", "resilient_client"), client:
+        assert not client.get("/")
+    (record,) = [one for one in caplog.records if one.event == "call.failed"]
+    return getattr(record, "why", None), record.getMessage()
+
+
+def test_a_failure_before_any_answer_says_why_where_its_kind_does_not(caplog, fault_server_factory):
+    once = Policy(retry=None)
+    why, told = why_of(caplog, base_url="http://127.0.0.1:1", policy=once)
+    assert "Connection refused" in why
+    assert told.endswith(f"why={why}")
+    assert "Name" in why_of(caplog, base_url="http://nowhere.invalid", policy=once)[0]
+    server = fault_server_factory(tls="expired")
+    trusting = {"base_url": server.url, "verify": server.client_context()}
+    assert "certificate has expired" in why_of(caplog, policy=once, **trusting)[0]
+    private = Policy(retry=None, allow_private=False)
+    assert "127.0.0.1" in why_of(caplog, base_url="http://127.0.0.1:1", policy=private)[0]
+    full = Raising(OSError(errno.EMFILE, "Too many open files"))
+    assert "Too many open files" in why_of(caplog, base_url="http://orders", policy=once, transport=full)[0]
+
+
+def test_what_a_server_or_the_code_of_the_caller_says_is_in_no_line(caplog, fault_server):
+    fault_server.on("/", steps.status(500, b"s3cret"))
+    assert why_of(caplog, base_url=fault_server.url, policy=Policy(retry=None))[0] is None
+
+    def failing(_):
+        raise LookupError("s3cret")
+
+    why, told = why_of(caplog, base_url=fault_server.url, policy=Policy(retry=None), auth=failing)
+    assert why is None
+    assert "s3cret" not in told
 
 
 STRUCTLOG = """

@@ -314,3 +314,11 @@ def test_what_is_given_shows_no_secrets():
         assert repr(socket) == "WebSocket(101 GET http://far.side/?token=REDACTED, 1 attempt(s))"
         assert "1" in socket.explain()
     assert AsyncClient.websocket.__doc__
+
+
+def test_a_far_side_without_the_extra_says_which_one(monkeypatch):
+    monkeypatch.delitem(sys.modules, "resilient_client.testing.talk", raising=False)
+    monkeypatch.delattr("resilient_client.testing.talk", raising=False)
+    monkeypatch.setitem(sys.modules, "wsproto.connection", None)
+    with pytest.raises(ImportError, match=r"needs wsproto: install resilient-client\[testing\]"):
+        steps.websocket()

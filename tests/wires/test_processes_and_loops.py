@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -51,6 +52,32 @@ def test_a_child_says_at_once_that_the_thread_of_pyreqwest_is_not_there():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_child_has_connections_of_its_own_over_httpx2():
     assert forked("httpx2").startswith("ok")
+
+
+INTERRUPTED = """
+import signal, sys
+from resilient_client import Client, Policy, Timeouts
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job would ignore it
+policy = Policy(timeouts=Timeouts(attempt=2), retry=None)
+with Client("orders", base_url=sys.argv[1], wire=sys.argv[2], policy=policy) as client:
+    try:
+        client.get("/")
+    except KeyboardInterrupt:
+        print("interrupted", client.state().permits_in_use)
+"""
+
+
+@pytest.mark.parametrize("wire", ["default", "httpx2", "pyreqwest"])
+def test_ctrl_c_in_the_first_call_that_fails_is_an_exception_like_any_other(wire):
+    with FaultServer() as server:
+        server.on("/", steps.hang())
+        code = [sys.executable, "-c", INTERRUPTED, server.url, wire]
+        child = subprocess.Popen(code, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while not server.journal.requests:
+            time.sleep(0.01)
+        child.send_signal(signal.SIGINT)
+        assert (child.communicate(timeout=60), child.returncode) == (("interrupted 0\n", ""), 0)
 
 
 @pytest.mark.parametrize("wire", ["default", "aiohttp", "httpx2", "pyreqwest"])
