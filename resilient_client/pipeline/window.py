@@ -22,7 +22,7 @@ class Window:
 
     def __init__(self, seconds: float) -> None:
         self._width = seconds / BUCKETS
-        self._buckets = [0] * (3 * BUCKETS)  # calls, failures and slow ones of each, in one list: there are many windows
+        self._buckets = [0] * (3 * BUCKETS)  # calls, failures, slow ones of each; one list: there are many windows
         self._current: int | None = None
         self._begins = self._ends = inf  # of the current bucket
         self._noted: list[None] = []
