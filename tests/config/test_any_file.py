@@ -36,6 +36,7 @@ def test_ten_thousand_spoilt_files_load_or_name_what_is_wrong(tmp_path):
     path = tmp_path / "spoilt.toml"
     loaded = 0
     for seed in range(10_000):
+        path.unlink(missing_ok=True)  # a new file each time: writing over one waits for the disk
         path.write_bytes(Spoiler(seed).spoil(FULL))
         try:
             policies = load_policies(path, environment={})
