@@ -17,7 +17,8 @@ SHORT: Final = 0.05
 """Seconds of the one timeout that a row is about. All others are too long to be met on the busiest machine."""
 
 LONGER: Final = 0.8
-"""The same where something must have come before: a busy machine may not turn to this process for half a second."""
+"""The same where something must have come before, or come within it: as the good call after a row, which the client's
+`total` bounds as well. A busy machine may not turn to this process for half a second."""
 
 TWICE: Final = Retry(max_attempts=2, wait_initial=0, wait_max=0, budget=None)
 """The retries of every row: one, without a pause, so that its decision shows and nothing else."""

@@ -98,8 +98,8 @@ AREA = Area(
         row(
             "The resolver hangs: `total`.",
             hung,
-            late(circuit="failure", waits=SHORT, sent=False),
-            timeouts=Timeouts(total=SHORT),
+            late(circuit="failure", waits=LONGER, sent=False),
+            timeouts=Timeouts(total=LONGER),
         ),
         row("All three addresses are dead.", named(dead), unsent(K.CONNECT)),
         row(
