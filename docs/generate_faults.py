@@ -49,8 +49,8 @@ tests; `{command}` writes this page from them and from what was observed.
 [stopped]: results.md#why-it-stopped
 
 The policy of all rows allows two attempts, without a pause between them. Where a row names a setting, that is what ends
-the wait: after {short:g} ms, or {longer:g} ms where something must have come before. All other times are far longer.
-*Perhaps* depends on which of two packets is faster.
+the wait: after {short:g} ms, or {longer:g} ms where something else must come in that time. All other times are far
+longer. *Perhaps* depends on which of two packets is faster.
 
 After each row its test looks at what is left. There must be no permit, no place of a probe, no task, thread or
 descriptor, and no connection but one that the next call uses. The result must survive pickling, and the same client

@@ -6,11 +6,15 @@ import signal
 
 import pytest
 import worlds
+from hypothesis import HealthCheck, settings
 
 from resilient_client.telemetry.population import open_clients
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job, whose children would not hear Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")  # how long an example takes tells how busy the machine is, and no more
 
 
 def pytest_collection_finish():

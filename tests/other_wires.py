@@ -6,12 +6,14 @@ import os
 import ssl
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from unittest import mock
 
 import worlds
 from pyreqwest.client import SyncClientBuilder
 
 from resilient_client import AsyncClient, Client, Policy, Timeouts
+from resilient_client.wire import pyreqwest_clients
 
 SyncClientBuilder().build()  # starts the one thread of pyreqwest, which lasts as long as the process
 
@@ -37,11 +39,17 @@ class OnAiohttp(worlds.WireAsync):
         return AsyncClient(name, wire="aiohttp", **options)
 
 
+KEPT: Final = 1.0
+"""Seconds that pyreqwest keeps an idle connection; it looks for them as seldom, and tests wait for that."""
+
+
 class TrustedByTheSystem:
     """pyreqwest takes roots from the system alone, or from where the environment says they are."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._kept = mock.patch.object(pyreqwest_clients, "KEEPALIVE", KEPT)
+        self._kept.start()
         self._before = os.environ.get("SSL_CERT_FILE")
         self._folder = tempfile.TemporaryDirectory()
 
@@ -60,6 +68,7 @@ class TrustedByTheSystem:
 
     def close(self) -> None:
         super().close()  # type: ignore[misc]
+        self._kept.stop()
         if self._before is None:
             os.environ.pop("SSL_CERT_FILE", None)
         else:

@@ -180,9 +180,9 @@ class Resolver:
             return f"presets extend each other in a circle: {' -> '.join([*chain[chain.index(name) :], name])}"
         if len(chain) >= DEEPEST:
             return f"presets extend each other more than {DEEPEST} deep"
-        there = {**built_in(), **self._presets}
-        if name in there:
+        if name in built_in() or name in self._presets:
             return ""
+        there = {**built_in(), **self._presets}
         return f"there is no such preset{did_you_mean(name, there) or listed('; there are', there)}"
 
     def _preset(self, name: str) -> tuple[list[Layer], str | None]:

@@ -105,6 +105,8 @@ class Http1Side:
                 answer.settle()
                 await self._channel.send(answer.take())
                 await pause(seconds)
+            case Pause():
+                await asyncio.sleep(0)
             case Head() if move.status in range(100, 200):
                 if move.status == 101:  # the last word in HTTP
                     exchange.answered(101)

@@ -166,6 +166,8 @@ class Http2Side:
             case Pause(seconds) if seconds > 0:
                 await self._send()
                 await pause(seconds)
+            case Pause():
+                await asyncio.sleep(0)
             case Head():
                 self._head(stream, move)
                 if move.status in range(100, 200):

@@ -17,7 +17,7 @@ from resilient_client.headers import Headers
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Do nothing for `seconds`; `inf` is until the client gives up."""
+    """Do nothing for `seconds`; `inf` is until the client gives up, 0 only lets the server see to other connections."""
 
     seconds: float
 

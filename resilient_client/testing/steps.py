@@ -393,6 +393,7 @@ def gzip_bomb(decoded: int) -> Step:
         for _n in range(decoded // len(block)):
             if piece := coder.compress(block):
                 yield Data(piece)
+            yield Pause(0)  # many blocks make one piece, and others are served meanwhile
         yield Data(coder.flush())
         yield End()
 

@@ -3,12 +3,12 @@
 import pytest
 import tomli_w
 from documents import DOCUMENTS, FULL, Spoiler
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from resilient_client import ConfigError, load_policies
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(DOCUMENTS)
 def test_policies_that_are_dumped_and_loaded_are_equal(document):
     try:
@@ -20,7 +20,7 @@ def test_policies_that_are_dumped_and_loaded_are_equal(document):
     assert load_policies(dumped, environment={}) == policies
 
 
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 @given(document=DOCUMENTS)
 def test_a_dump_written_as_toml_is_the_same_again(document, tmp_path_factory):
     try:
@@ -36,6 +36,7 @@ def test_ten_thousand_spoilt_files_load_or_name_what_is_wrong(tmp_path):
     path = tmp_path / "spoilt.toml"
     loaded = 0
     for seed in range(10_000):
+        path.unlink(missing_ok=True)  # a new file each time: writing over one waits for the disk
         path.write_bytes(Spoiler(seed).spoil(FULL))
         try:
             policies = load_policies(path, environment={})

@@ -24,7 +24,7 @@ def paths_of(value, above=()):
         yield from paths_of(inner, (*above, key))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.dictionaries(TEXTS, VALUES, max_size=5), st.booleans())
 def test_every_key_and_element_of_any_document_is_found(document, multiline):
     text = tomli_w.dumps(document, multiline_strings=multiline)
@@ -32,7 +32,7 @@ def test_every_key_and_element_of_any_document_is_found(document, multiline):
     assert wanted <= set(lines_of(text)), text
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(DOCUMENTS)
 def test_the_line_of_a_plain_key_holds_that_key(document):
     text = tomli_w.dumps(document)

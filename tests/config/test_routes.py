@@ -117,7 +117,7 @@ def matched_by(route):
     return {request for request in REQUESTS if alone.match(*request)}
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(ROUTES, ROUTES)
 def test_covering_and_overlapping_are_what_the_sets_of_requests_say(one, other):
     first, second = matched_by(one), matched_by(other)
@@ -125,7 +125,7 @@ def test_covering_and_overlapping_are_what_the_sets_of_requests_say(one, other):
     assert one.overlaps(other) == bool(first & second)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(ROUTES, unique=True, max_size=6))
 def test_of_any_routes_that_do_not_clash_the_one_with_the_fewest_requests_is_found(routes):
     for clash in list(clashes(routes)):

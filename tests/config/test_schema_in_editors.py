@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jsonschema
 from documents import DOCUMENTS, FULL
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from resilient_client import ConfigError, load_policies
 from resilient_client.config.schema import json_schema
@@ -16,7 +16,7 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "resilient-client.schema.json"
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100)
 @given(DOCUMENTS)
 def test_what_loads_fits_the_schema(document):
     try:

@@ -54,7 +54,7 @@ def test_the_drawing_is_to_scale():
     assert len(bar) == len(scale)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(1, 6),
     st.floats(0.1, 5),

@@ -16,8 +16,9 @@ from resilient_client import Breaker, Policy, Retry, Timeouts
 SHORT: Final = 0.05
 """Seconds of the one timeout that a row is about. All others are too long to be met on the busiest machine."""
 
-LONGER: Final = 0.15
-"""The same where something must have come before."""
+LONGER: Final = 0.8
+"""The same where something must have come before, or come within it: as the good call after a row, which the client's
+`total` bounds as well. A busy machine may not turn to this process for half a second."""
 
 TWICE: Final = Retry(max_attempts=2, wait_initial=0, wait_max=0, budget=None)
 """The retries of every row: one, without a pause, so that its decision shows and nothing else."""
@@ -63,6 +64,11 @@ class Fault:
     def on_the_wire(self) -> bool:
         """Whether it is met over sockets; a few would depend on milliseconds there."""
         return bool(getattr(self.scene, "on_the_wire", True))
+
+    @property
+    def apart(self) -> bool:
+        """Whether it is played in a process of its own over sockets: it would harm this one, or keep it waiting."""
+        return self.own_process or self.expected.waits >= LONGER / 2
 
     @property
     def name(self) -> str:

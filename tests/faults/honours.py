@@ -83,6 +83,11 @@ AIOHTTP_INSTEAD: Final = instead(
         {"status": None, "again": True},
         ("a-bad-chunk-in-mid-stream",),
     ),
+    (
+        "The second address is tried after a quarter of a second, whatever `connect` is (RFC 8305).",
+        {"waits": 0.25},
+        ("the-first-address-swallows-everything-the-second-gets-its-half-of-connect",),
+    ),
 )
 
 _HTTPX2: Final = {

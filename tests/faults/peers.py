@@ -55,16 +55,17 @@ class Peer:
         self._threads: list[threading.Thread] = []
         self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self._start(self._accept)
+        self._accepting = self._start(self._accept)
 
     def mend(self) -> None:
         """Be a good server from now on, to new connections."""
         self.serve = serve_well
 
-    def _start(self, run: Callable[..., None], *given: Any) -> None:
+    def _start(self, run: Callable[..., None], *given: Any) -> threading.Thread:
         thread = threading.Thread(target=run, args=given, name="raw-peer", daemon=True)
         self._threads.append(thread)
         thread.start()
+        return thread
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -79,13 +80,19 @@ class Peer:
             serve(connection)
 
     def close(self) -> None:
-        """Hang up everywhere and wait for the threads."""
-        for one in (self._listener, *self._open):
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        """Hang up everywhere and wait for the threads, which would else use descriptors that others have by then."""
+        self._end(self._listener)
+        self._accepting.join(10)
+        for one in self._open:
+            self._end(one)
         for thread in self._threads:
             thread.join(10)
+        for one in (self._listener, *self._open):
+            one.close()
+
+    def _end(self, one: socket.socket) -> None:
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

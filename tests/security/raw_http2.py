@@ -79,5 +79,5 @@ def listening(answer: Answering, settings: dict[int, int] | None = None) -> Iter
     finally:
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
         thread.join(10)
+        listener.close()

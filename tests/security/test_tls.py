@@ -60,8 +60,8 @@ def serving(context, *, host="127.0.0.1", family=socket.AF_INET):
     finally:
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
         thread.join(10)
+        listener.close()
 
 
 @pytest.fixture(scope="module")

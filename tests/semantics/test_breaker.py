@@ -226,7 +226,7 @@ def test_fifty_flows_at_half_open_send_one_probe(virtual):
 
 def test_fifty_threads_and_tasks_at_half_open_send_one_probe(fault_server):
     fault_server.on("/", status(500), then=hang())
-    values = Policy(retry=None, timeouts=Timeouts(total=2), breaker=Breaker(consecutive=1, open_for=60))
+    values = Policy(retry=None, timeouts=Timeouts(total=1), breaker=Breaker(consecutive=1, open_for=60))
     kernels = Kernels(values)
     results = []
 

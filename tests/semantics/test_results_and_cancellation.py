@@ -188,7 +188,7 @@ def test_explain_tells_the_story(virtual):
         assert part in text
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.sampled_from(["ok", "slow", "503", "500", "429", "reset", "drip", "hang", "after"]), min_size=1, max_size=6

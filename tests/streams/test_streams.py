@@ -128,12 +128,12 @@ def test_the_cap_holds_for_all_pieces_together(world):
 
 
 def test_the_deadline_runs_on(world):
-    world.on("/", steps.drip_body(4))
-    client = world.client(policy=Policy(timeouts=Timeouts(total=0.6), breaker=Breaker(consecutive=1)))
+    world.on("/", steps.drip_body(4, pieces=100))
+    client = world.client(policy=Policy(timeouts=Timeouts(total=0.8), breaker=Breaker(consecutive=1)))
     streamed = client.stream("/")
     assert streamed.items
     assert (streamed.failure.kind, streamed.failure.stopped) == (FailureKind.DEADLINE, "deadline")
-    assert 0.55 < streamed.failure.elapsed < 3
+    assert 0.75 < streamed.failure.elapsed < 3
     assert next(iter(client.state().circuits.values())).state == "closed"
 
 

@@ -190,13 +190,13 @@ def exhausted(scene):
 
 def attempt_timeout(scene):
     scene.meets(x=(steps.hang(), steps.ok()))
-    scene.with_client(Policy(timeouts=Timeouts(attempt=0.3), retry=QUICK.retry))
+    scene.with_client(Policy(timeouts=Timeouts(attempt=0.8), retry=QUICK.retry))
     scene.request("GET", "/x")
 
 
 def deadline(scene):
     scene.meets(x=steps.hang())
-    scene.with_client(Policy(timeouts=Timeouts(total=0.3)))
+    scene.with_client(Policy(timeouts=Timeouts(total=0.8)))
     scene.request("GET", "/x")
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import threading
 import time
 
 import pytest
@@ -127,15 +128,20 @@ def test_a_server_that_takes_nothing_while_it_thinks_is_heard_when_it_speaks(wir
 
 
 def test_a_reader_that_is_slow_is_waited_for_without_filling_the_memory():
+    seen = threading.Event()
     with FaultServer() as server:
-        server.on("POST /", steps.early(steps.status(200, after=0.5), after=1))
+        server.on("POST /", steps.early(lambda request: seen.wait(20) and steps.status(200)(request), after=1))
         source = Source(5_000)
 
         async def scene():
             async with AsyncClient("upload", base_url=server.url, policy=PATIENT) as client:
                 upload = asyncio.ensure_future(client.post("/", content=source))
-                await asyncio.sleep(0.2)
-                return source.taken, await upload
+                before = 0
+                while not before or source.taken > before:  # until no more is taken
+                    before = source.taken
+                    await asyncio.sleep(0.05)
+                seen.set()
+                return before, await upload
 
         taken, result = asyncio.run(scene())
     assert result.status == 200

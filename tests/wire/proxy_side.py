@@ -19,7 +19,8 @@ class Proxy:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.open: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -109,6 +110,9 @@ class Proxy:
             target.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
+        """Let no thread be left that would accept for whoever gets the number of the descriptor next."""
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
         self.listener.close()
         for one in self.open:
             with contextlib.suppress(OSError):

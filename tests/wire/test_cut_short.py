@@ -29,10 +29,14 @@ def serving(first):
 
     talks = [first]
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=accept, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        with suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)
+        accepting = threading.Thread(target=accept, daemon=True)
+        accepting.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            accepting.join(10)
 
 
 def well(connection):

@@ -1,4 +1,4 @@
-"""`total=1` ends at one second whatever the network does, in both facades, and leaves nothing behind."""
+"""`total=0.5` ends at half a second whatever the network does, in both facades, and leaves nothing behind."""
 
 import asyncio
 import contextlib
@@ -15,14 +15,14 @@ from resilient_client.testing.certificates import CERTIFICATES
 from resilient_client.testing.steps import drip_body, drip_head, endless_body, hang
 from resilient_client.wire.sockets import resolve
 
-SECOND = Policy(timeouts=Timeouts(total=1), retry=Retry(max_attempts=3), bulkhead=Bulkhead(max_concurrent=2))
-LATEST = 1.6
-"""One second and what a busy shared machine may add; the guide has what was measured on a quiet one."""
+HALF = Policy(timeouts=Timeouts(total=0.5), retry=Retry(max_attempts=3), bulkhead=Bulkhead(max_concurrent=2))
+LATEST = 3.0
+"""Half a second and what a busy machine may add, yet less than what is waited for: four seconds, or no end."""
 
 
 def blocking(url, **options):
     body = options.pop("content", None)
-    with Client("slow", policy=SECOND, **options) as client:
+    with Client("slow", policy=HALF, **options) as client:
         started = time.monotonic()
         result = client.request("PUT" if body else "GET", url, content=body and body())
         took = time.monotonic() - started
@@ -34,7 +34,7 @@ def asynchronous(url, **options):
     body = options.pop("content", None)
 
     async def call():
-        async with AsyncClient("slow", policy=SECOND, **options) as client:
+        async with AsyncClient("slow", policy=HALF, **options) as client:
             started = time.monotonic()
             result = await client.request("PUT" if body else "GET", url, content=body and body())
             took = time.monotonic() - started
@@ -73,7 +73,7 @@ def nothing_left_behind():
 def check(call, url, **options):
     result, took = call(url, **options)
     assert result.kind is FailureKind.DEADLINE, result.explain()
-    assert 0.99 <= took < LATEST
+    assert 0.49 <= took < LATEST
 
 
 both = pytest.mark.parametrize("call", [blocking, asynchronous])
@@ -172,7 +172,7 @@ def test_addresses_share_the_time_to_connect():
 
         from resilient_client.backends import run_sync
 
-        limits = Limits(now, connect=2, attempt_until=now() + 2)
+        limits = Limits(now, connect=1.6, attempt_until=now() + 1.6)
         stream = run_sync(Connector(TwoAddresses(), TlsSettings()).open(Url("http", "two", 80, ""), limits))
         assert stream.info("server_addr")[1] == server.port
         stream.abort()

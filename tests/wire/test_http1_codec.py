@@ -182,7 +182,7 @@ def in_pieces(draw: Any) -> list[bytes]:
     return pieces if draw(st.booleans()) else [*pieces, b""]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     pieces=in_pieces(),
     method=st.sampled_from([b"GET", b"HEAD", b"CONNECT"]),
@@ -274,7 +274,7 @@ def written(send: Any) -> Any:
         return "refused"
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     method=often(b"GET", b"POST", b"BAD METHOD", b"", b"G\r\n"),
     target=often(b"/", b"/a?b=c", b"", b"/a b", b"/\xe4", b"/\r\nX: y"),

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from helpers import assert_alone
 
 from resilient_client import AsyncClient, Client, ConfigError, FailureKind, Policy, Retry, Timeouts
 from resilient_client.testing import FaultServer
@@ -33,8 +34,7 @@ def on_http2(scene, *, policy=ONCE, **server_options):
             options = {"base_url": server.url, "verify": server.client_context(), "http2": True, "policy": policy}
             async with AsyncClient("h2", **options) as client:
                 value = await scene(server, client)
-            await asyncio.sleep(0.01)
-            assert asyncio.all_tasks() == {asyncio.current_task()}
+            await assert_alone()
             return value
 
         return asyncio.run(go())
@@ -80,8 +80,8 @@ def test_an_answer_larger_than_every_window_arrives_whole():
 def test_a_deadline_resets_its_own_stream_and_no_other():
     async def scene(server, client):
         server.on("/slow", hang())
-        server.on("/fine", drip_body(0.6, pieces=6))
-        short = Policy(retry=None, timeouts=Timeouts(total=0.2))
+        server.on("/fine", drip_body(1.2, pieces=6))
+        short = Policy(retry=None, timeouts=Timeouts(total=0.8))
         slow, fine = await asyncio.gather(client.get("/slow", policy=short), client.get("/fine"))
         assert slow.kind is FailureKind.DEADLINE
         assert fine.ok

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gzip
 import io
+import itertools
 import os
 import socket
 import threading
@@ -12,7 +13,7 @@ import warnings
 
 import httpx
 import pytest
-from helpers import FAST, kinds
+from helpers import FAST, assert_alone, kinds
 
 from resilient_client import AsyncClient, Breaker, Client, FailureKind, Policy, Retry, StopReason, Timeouts
 from resilient_client.testing import FaultServer, sockets
@@ -59,8 +60,8 @@ def test_a_post_that_was_answered_with_a_redirect_is_not_sent_again_when_the_nex
 @both
 def test_connecting_for_a_later_hop_has_its_own_time(request_):
     with FaultServer() as server, FaultServer() as other:
-        server.on("/", lambda _: (Pause(0.6), Head(302, (("Location", f"{other.url}/text"),)), Data(b""), End()))
-        policy = Policy(redirects=1, retry=None, timeouts=Timeouts(connect=0.5))
+        server.on("/", lambda _: (Pause(1), Head(302, (("Location", f"{other.url}/text"),)), Data(b""), End()))
+        policy = Policy(redirects=1, retry=None, timeouts=Timeouts(connect=0.8))
         result, _ = request_("GET", f"{server.url}/", policy=policy)
     assert result.ok, result.explain()
 
@@ -189,6 +190,7 @@ def test_a_write_that_was_cut_inside_tls_counts_as_sent(request_):
 
 def test_an_answer_that_came_while_the_loop_was_busy_does_not_reach_the_next_caller():
     listener = socket.create_server(("127.0.0.1", 0))
+    answered, forged = threading.Event(), threading.Event()
 
     def serve():
         for _ in range(2):
@@ -196,9 +198,10 @@ def test_an_answer_that_came_while_the_loop_was_busy_does_not_reach_the_next_cal
             with connection:
                 connection.recv(65536)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood")
-                time.sleep(0.02)
+                answered.wait(10)
                 with contextlib.suppress(OSError):
                     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")
+                    forged.set()
                     connection.recv(65536)
 
     thread = threading.Thread(target=serve)
@@ -207,7 +210,8 @@ def test_an_answer_that_came_while_the_loop_was_busy_does_not_reach_the_next_cal
     async def scene():
         async with AsyncClient("busy", base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", policy=ONCE) as client:
             first = await client.get("/")
-            time.sleep(0.1)  # the loop is busy: the second answer waits in the kernel
+            answered.set()
+            forged.wait(10)  # the loop is busy: the second answer waits in the kernel
             return first.text, (await client.get("/")).text
 
     assert asyncio.run(scene()) == ("good", "good")
@@ -279,7 +283,7 @@ def test_an_answer_given_while_the_upload_is_stuck_is_heard(request_):
 
     thread = threading.Thread(target=serve)
     thread.start()
-    policy = Policy(timeouts=Timeouts(write=0.3), retry=None)
+    policy = Policy(timeouts=Timeouts(write=5), retry=None)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
     result, _ = request_("PUT", url, call={"content": io.BytesIO(bytes(30_000_000))}, policy=policy)
     done.set()
@@ -311,10 +315,10 @@ def test_idle_connections_of_a_burst_do_not_stay(fault_server):
     async def scene():
         async with AsyncClient("burst", base_url=fault_server.url) as client:
             pool = client._wire._transport._pool
-            pool._keepalive = 0.2
             await asyncio.gather(*(client.get("/") for _ in range(20)))
             assert pool.idle > 1
-            await asyncio.sleep(0.4)
+            for connection in itertools.chain.from_iterable(pool._idle.values()):
+                connection.idle_until = 0.0  # its time is over
             await client.get("/")
             return pool.idle
 
@@ -334,7 +338,7 @@ def test_a_child_forked_while_another_thread_loads_the_roots_is_not_stuck(monkey
 
     monkeypatch.setattr(tls_settings.TlsSettings, "_make", stretched)
     with Client(
-        "forked", base_url="https://127.0.0.1:1", policy=Policy(retry=None, timeouts=Timeouts(total=2))
+        "forked", base_url="https://127.0.0.1:1", policy=Policy(retry=None, timeouts=Timeouts(total=1))
     ) as client:
         with sockets.stalled_tls() as listening:
             url = listening.url
@@ -371,8 +375,7 @@ def on_http2(scene, *, policy=ONCE, **options):
             settings = {"base_url": server.url, "verify": server.client_context(), "http2": True, "policy": policy}
             async with AsyncClient("h2", **settings) as client:
                 value = await scene(server, client)
-            await asyncio.sleep(0.05)
-            assert asyncio.all_tasks() == {asyncio.current_task()}
+            await assert_alone()
             return value
 
         return asyncio.run(go())
@@ -468,8 +471,7 @@ def test_closing_lets_calls_under_way_finish():
                 await asyncio.sleep(0.01)
             await client.close()
             result = await slow
-            await asyncio.sleep(0.05)
-            assert asyncio.all_tasks() == {asyncio.current_task()}
+            await assert_alone()
             return result
 
         assert asyncio.run(go()).ok
@@ -523,7 +525,7 @@ def test_a_breaker_storage_that_raises_changes_no_result(fault_server, caplog):
 
     fault_server.on("/", status(500), then=ok())
     storage = Broken(pybreaker.STATE_CLOSED)
-    values = Policy(retry=None, breaker=Breaker(consecutive=1, open_for=0.01, open_max=0.01, closes_after=1))
+    values = Policy(retry=None, breaker=Breaker(consecutive=1, open_for=60))
     kernels = Kernels(values, circuit_storage=lambda _: storage)
     with Client("store", base_url=fault_server.url, kernels=kernels) as client:
         assert client.breaker().state == "closed"
@@ -547,7 +549,7 @@ def test_kinds_stay_in_order_when_a_proxy_talks_for_ever(request_):
 
     thread = threading.Thread(target=serve)
     thread.start()
-    policy = Policy(timeouts=Timeouts(connect=0.3, total=1), retry=Retry(max_attempts=1))
+    policy = Policy(timeouts=Timeouts(connect=0.3, total=20), retry=Retry(max_attempts=1))
     started = time.monotonic()
     result, _ = request_(
         "GET", "https://far.example/", proxy=f"http://127.0.0.1:{listener.getsockname()[1]}", policy=policy

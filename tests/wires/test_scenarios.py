@@ -80,16 +80,16 @@ def test_a_body_from_an_iterator_goes_out(world, pieces):
 
 
 def test_a_stream_begins_with_its_first_bytes(world):
-    world.on("/", steps.drip_body(2, pieces=10))
+    world.on("/", steps.drip_body(20, pieces=100))
     started = time.monotonic()
     streamed = world.client(policy=CALM).stream("/", upto=1)
     assert streamed.items[0].startswith(b".")
-    assert time.monotonic() - started < 1.9  # the whole of it takes 2 s
+    assert time.monotonic() - started < 10  # the whole of it takes 20 s
 
 
 def test_a_stream_lasts_longer_than_an_attempt(world):
-    world.on("/", steps.drip_body(1, pieces=10))
-    patient = Policy(timeouts=Timeouts(attempt=0.5, read=0.5, total=20), retry=None)
+    world.on("/", steps.drip_body(1.2, pieces=10))
+    patient = Policy(timeouts=Timeouts(attempt=0.8, read=0.8, total=20), retry=None)
     streamed = world.client(policy=patient).stream("/")
     assert b"".join(streamed.items) == b"." * 10
 
@@ -97,9 +97,9 @@ def test_a_stream_lasts_longer_than_an_attempt(world):
 def test_a_stream_that_never_ends_has_a_deadline(world):
     world.on("/", steps.drip_body(50, pieces=1000))
     started = time.monotonic()
-    streamed = world.client(policy=Policy(timeouts=Timeouts(total=0.6), retry=None)).stream("/")
+    streamed = world.client(policy=Policy(timeouts=Timeouts(total=0.8), retry=None)).stream("/")
     assert streamed.failure.kind is FailureKind.DEADLINE
-    assert 0.59 <= time.monotonic() - started < 5
+    assert 0.79 <= time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,9 @@ def test_an_idle_connection_that_the_server_closed_is_no_failure(world):
     caller = world.client(policy=CALM)
     assert caller.get("/text").ok
     world.close_idle()
-    time.sleep(0.05)
+    assert eventually(lambda: _turned(world) and all(one.over for one in connections()))
+    if "pyreqwest" in world.name:  # it hears of it in a thread of its own
+        assert eventually(lambda: not connections())
     assert [caller.get("/text").text for _ in range(3)] == ["ok"] * 3
 
 

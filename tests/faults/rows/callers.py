@@ -9,7 +9,7 @@ import warnings
 from typing import Any
 
 from faults.expected import fine, local, raises, seen
-from faults.fault import LONGER, Area, only, row
+from faults.fault import LONGER, SHORT, Area, only, row
 from faults.forks import forking
 from faults.name_service import at, named
 from faults.scenes import Plays, call, text_is
@@ -101,14 +101,14 @@ AREA = Area(
         ),
         row(
             "The event loop is blocked for longer than `read`, while the answer comes.",
-            Plays(steps.text(), in_memory=False, act=loop_blocked(2 * LONGER), check=text_is("ok")),
-            fine(waits=2 * LONGER),
+            Plays(steps.text(), in_memory=False, act=loop_blocked(LONGER + SHORT), check=text_is("ok")),
+            fine(waits=LONGER + SHORT),
             timeouts=only(read=LONGER),
             facade="asyncio",
         ),
         row(
             "The event loop is blocked for longer than `attempt`.",
-            Plays(steps.text(), in_memory=False, act=loop_blocked(2 * LONGER)),
+            Plays(steps.text(), in_memory=False, act=loop_blocked(LONGER + SHORT)),
             seen(K.ATTEMPT_TIMEOUT, decisions={"POST": (1, "not_idempotent")}, waits=LONGER),
             timeouts=only(attempt=LONGER),
             methods=("POST",),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from faults.expected import fine, late, local, seen, unsent
-from faults.fault import SHORT, Area, only, row
+from faults.fault import LONGER, SHORT, Area, only, row
 from faults.peers import met_by
 from faults.scenes import Plays, Scene, in_memory
 from faults.this_machine import connecting_fails, inside, no_descriptors, no_ports
@@ -76,8 +76,8 @@ AREA = Area(
         row(
             "Everything is swallowed: `total`.",
             swallowed,
-            late(circuit="failure", waits=SHORT, sent=False),
-            timeouts=Timeouts(total=SHORT),
+            late(circuit="failure", waits=LONGER, sent=False),
+            timeouts=Timeouts(total=LONGER),
         ),
         row(
             "It takes the connection and hangs up at once; the request may have gone out.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from faults.expected import Expected, answer, final, fine, seen
-from faults.fault import SHORT, Area, Fault, only, row
+from faults.fault import LONGER, Area, Fault, only, row
 from faults.scenes import Plays
 
 from resilient_client import FailureKind as K
@@ -64,9 +64,9 @@ AREA = Area(
         row("A thousand 103 before the answer.", Plays(steps.early_hints(1000)), seen(K.PROTOCOL)),
         row(
             "103 without end, slowly: `attempt`.",
-            Plays(steps.early_hints(None, every=SHORT / 8)),
-            seen(K.ATTEMPT_TIMEOUT, waits=SHORT),
-            timeouts=only(attempt=SHORT),
+            Plays(steps.early_hints(None, every=LONGER / 8)),
+            seen(K.ATTEMPT_TIMEOUT, waits=LONGER),
+            timeouts=only(attempt=LONGER),
         ),
         row("A head without end.", Plays(steps.endless_head()), final(K.TOO_LARGE)),
         row("A header field of 200 kB.", Plays(steps.huge_headers()), final(K.TOO_LARGE)),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from faults.expected import Expected, final, fine, seen, unsent
-from faults.fault import LONGER, SHORT, Area, Fault, only
+from faults.fault import SHORT, Area, Fault, only
 from faults.fault import row as any_row
 from faults.http2_peer import (
     CONTINUATION,
@@ -74,8 +74,8 @@ AREA = Area(
         row(
             "The server never says its settings: `connect`.",
             talks(nothing, greeting=b""),
-            unsent(K.CONNECT_TIMEOUT, waits=LONGER),
-            timeouts=only(connect=LONGER),
+            unsent(K.CONNECT_TIMEOUT, waits=SHORT),
+            timeouts=only(connect=SHORT),
         ),
         row(
             "The server speaks HTTP/1.1 after all.",

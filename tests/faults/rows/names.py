@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from faults.expected import fine, late, unsent
-from faults.fault import SHORT, Area, only, row
+from faults.fault import LONGER, SHORT, Area, only, row
 from faults.name_service import Found, at, fails, named
 from faults.scenes import Scene
 
@@ -98,8 +98,8 @@ AREA = Area(
         row(
             "The resolver hangs: `total`.",
             hung,
-            late(circuit="failure", waits=SHORT, sent=False),
-            timeouts=Timeouts(total=SHORT),
+            late(circuit="failure", waits=LONGER, sent=False),
+            timeouts=Timeouts(total=LONGER),
         ),
         row("All three addresses are dead.", named(dead), unsent(K.CONNECT)),
         row(
@@ -116,8 +116,8 @@ AREA = Area(
         row(
             "The first address swallows everything; the second gets its half of `connect`.",
             swallowed_first,
-            fine(waits=0.15),
-            timeouts=only(connect=0.3),
+            fine(waits=LONGER),
+            timeouts=only(connect=2 * LONGER),
             methods=("GET",),
         ),
     ),

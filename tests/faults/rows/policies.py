@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from faults.expected import Expected, answer, fine, late
-from faults.fault import SHORT, Area, row
+from faults.fault import LONGER, SHORT, Area, row
 from faults.occupied import permit_taken
 from faults.scenes import Plays, Scene, in_memory, under
 
@@ -64,9 +64,9 @@ AREA = Area(
         row(
             "No permit before the deadline.",
             permit_taken,
-            late(circuit="", sent=False, waits=SHORT),
+            late(circuit="", sent=False, waits=LONGER),
             policy={"bulkhead": Bulkhead(max_concurrent=1)},
-            timeouts=Timeouts(total=SHORT),
+            timeouts=Timeouts(total=LONGER),
         ),
         row(
             "The time of a `deadline()` around the call is over already.",

@@ -13,7 +13,7 @@ from resilient_client import Timeouts
 from resilient_client.testing import steps
 from resilient_client.testing.script import Data, End, Head, Pause
 
-READ, ATTEMPT, TOTAL = only(read=SHORT), only(attempt=SHORT), Timeouts(total=SHORT)
+ATTEMPT, TOTAL = only(attempt=LONGER), Timeouts(total=LONGER)
 
 
 def pause_in_body(_: Any) -> Any:
@@ -23,44 +23,49 @@ def pause_in_body(_: Any) -> Any:
 AREA = Area(
     "Slowness",
     (
-        row("It never answers: `read`.", Plays(steps.hang()), seen(K.READ_TIMEOUT, waits=SHORT), timeouts=READ),
         row(
-            "It never answers: `attempt`.", Plays(steps.hang()), seen(K.ATTEMPT_TIMEOUT, waits=SHORT), timeouts=ATTEMPT
+            "It never answers: `read`.",
+            Plays(steps.hang()),
+            seen(K.READ_TIMEOUT, waits=SHORT),
+            timeouts=only(read=SHORT),
+        ),
+        row(
+            "It never answers: `attempt`.", Plays(steps.hang()), seen(K.ATTEMPT_TIMEOUT, waits=LONGER), timeouts=ATTEMPT
         ),
         row(
             "It never answers: `total`, all of which one attempt had.",
             Plays(steps.hang()),
-            late(circuit="failure", waits=SHORT),
+            late(circuit="failure", waits=LONGER),
             timeouts=TOTAL,
         ),
         row(
             "It never answers: a `deadline()` around the call, far shorter than `attempt`.",
-            Plays(steps.hang(), in_memory=False, act=under(SHORT)),
-            late(circuit="ignored", waits=SHORT),
+            Plays(steps.hang(), in_memory=False, act=under(LONGER)),
+            late(circuit="ignored", waits=LONGER),
         ),
         row(
             "The head drips, no silence as long as `read`: `attempt`.",
             Plays(steps.drip_head(5, pieces=200)),
-            seen(K.ATTEMPT_TIMEOUT, waits=SHORT),
+            seen(K.ATTEMPT_TIMEOUT, waits=LONGER),
             timeouts=ATTEMPT,
         ),
         row(
             "The head drips: `total`.",
             Plays(steps.drip_head(5, pieces=200)),
-            late(circuit="failure", waits=SHORT),
+            late(circuit="failure", waits=LONGER),
             timeouts=TOTAL,
         ),
         row(
             "The body drips: `attempt`.",
             Plays(steps.drip_body(5, pieces=200)),
             seen(K.ATTEMPT_TIMEOUT, waits=LONGER, status=200),
-            timeouts=only(attempt=LONGER),
+            timeouts=ATTEMPT,
         ),
         row(
             "The body drips: `total`.",
             Plays(steps.drip_body(5, pieces=200)),
             late(circuit="failure", waits=LONGER, status=200),
-            timeouts=Timeouts(total=LONGER),
+            timeouts=TOTAL,
         ),
         row(
             "A pause in the middle of the body: `read`.",
@@ -71,7 +76,7 @@ AREA = Area(
         row(
             "The answer is good and comes after the deadline.",
             Plays(steps.ok(after=30)),
-            late(circuit="failure", waits=SHORT),
+            late(circuit="failure", waits=LONGER),
             timeouts=TOTAL,
         ),
         row(
@@ -85,7 +90,7 @@ AREA = Area(
             "The body never ends, and comes slowly: `attempt`.",
             Plays(steps.endless_body(piece=b"x", every=0.01)),
             seen(K.ATTEMPT_TIMEOUT, waits=LONGER, status=200),
-            timeouts=only(attempt=LONGER),
+            timeouts=ATTEMPT,
         ),
         row(
             "The body never ends, and comes fast: `max_body`.",

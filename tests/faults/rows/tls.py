@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from faults.expected import final, fine, late, seen, unsent
-from faults.fault import SHORT, Area, only, row
+from faults.fault import LONGER, SHORT, Area, only, row
 from faults.left_behind import connections, eventually
 from faults.peers import OK, head_of, met_by, over_tls, read_on, reset
 from faults.scenes import Plays, Scene, on_server, text_is
@@ -147,8 +147,8 @@ AREA = Area(
         row(
             "The handshake stalls: `total`.",
             stalled,
-            late(circuit="failure", waits=SHORT, sent=False),
-            timeouts=Timeouts(total=SHORT),
+            late(circuit="failure", waits=LONGER, sent=False),
+            timeouts=Timeouts(total=LONGER),
         ),
         row(
             "A body that ends with the connection, without a close_notify: perhaps cut by an attacker.",

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from faults.expected import answer, local, seen
-from faults.fault import SHORT, Area, only, row
+from faults.fault import LONGER, SHORT, Area, only, row
 from faults.peers import head_of, met_by, read_on, reset
 from faults.scenes import Scene
 
@@ -129,8 +129,8 @@ AREA = Area(
         row(
             "A piece of the body does not come: `attempt`.",
             listening,
-            seen(K.ATTEMPT_TIMEOUT, waits=SHORT, decisions={"PUT": (1, "body_not_replayable")}),
-            timeouts=only(attempt=SHORT),
+            seen(K.ATTEMPT_TIMEOUT, waits=LONGER, decisions={"PUT": (1, "body_not_replayable")}),
+            timeouts=only(attempt=LONGER),
             call=lambda: {"content": stalling()},
             methods=UPLOADS,
             facade="asyncio",
