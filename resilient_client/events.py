@@ -275,17 +275,18 @@ def tell_those(listeners: Iterable[Listener], event: Event) -> None:
         guarded(listener, event, type(event).__name__)
 
 
-def wanting(heard: Heard, event: type, client: str, why: FailureKind) -> list[Listener]:
+def wanting(heard: Heard, event: type, client: str, why: FailureKind, sent: bool) -> list[Listener]:
     """Return who wants to be told an event about a call of `client` that failed for the reason `why`.
 
-    A listener with a method `passes_over(client, why)` is asked; one that would make nothing of the event returns True,
+    A listener with a method `passes_over(client, why, sent)` is asked, `sent` being whether the server may have seen
+    any of the call; one that would make nothing of the event returns True,
     and for nobody else it is not built. While a circuit is open there are many of them.
     """
     found: list[Listener] = []
     for listener in heard.get(event, ()):
         passes_over = getattr(listener, "passes_over", None)
         try:
-            if passes_over is not None and passes_over(client, why):
+            if passes_over is not None and passes_over(client, why, sent):
                 continue
         except Exception:
             if _first_time(listener):

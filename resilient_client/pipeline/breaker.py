@@ -124,7 +124,7 @@ def _record(
 def _rejected(call: Call, circuit: Circuit, rejection: Rejection) -> Outcome:
     call.stopped = REJECTED
     message, again = rejection
-    if listeners := wanting(call.heard, Rejected, call.client, CIRCUIT_OPEN):
+    if listeners := wanting(call.heard, Rejected, call.client, CIRCUIT_OPEN, call.sent):
         tell_those(listeners, Rejected(call.info, CIRCUIT_OPEN, circuit.name, message, again))
     if CircuitCounted in call.heard:
         call.tell(CircuitCounted(call.info, circuit.name, "rejected"))

@@ -201,6 +201,6 @@ def _refusal(call: Call, permits: Permits, why: str) -> Outcome:
     call.stopped = StopReason.REJECTED
     name = permits.name(call.client)
     message = f"the bulkhead of {name} is full: {why}"
-    if listeners := wanting(call.heard, Rejected, call.client, BULKHEAD_FULL):
+    if listeners := wanting(call.heard, Rejected, call.client, BULKHEAD_FULL, call.sent):
         tell_those(listeners, Rejected(call.info, BULKHEAD_FULL, name, message, None))
     return Outcome(BULKHEAD_FULL, message, sent=False)

@@ -66,7 +66,7 @@ def _tell_end(call: Call, result: Result[Any] | None, clock: Callable[[], float]
     if result.ok is True:
         if CallSucceeded in heard:
             tell(heard, CallSucceeded(call.info, result))
-    elif listeners := wanting(heard, CallGivenUp, call.client, result.kind):
+    elif listeners := wanting(heard, CallGivenUp, call.client, result.kind, result.sent):
         tell_those(listeners, CallGivenUp(call.info, result))
     if call.on_complete is not None:
         guarded(call.on_complete, result, "a result")

@@ -93,11 +93,14 @@ class Seldom:
 
 
 class GivenUpLines:
-    """Writes a line for each call that failed, but for those that were refused: they are told as such, and seldom."""
+    """Writes a line for each call that failed, but for those that were refused before anything was sent.
 
-    def passes_over(self, client: str, why: FailureKind) -> bool:  # noqa: ARG002 - of any client
+    They are told as rejections, and seldom. One that was sent and then refused may have had an effect.
+    """
+
+    def passes_over(self, client: str, why: FailureKind, sent: bool) -> bool:  # noqa: ARG002 - of any client
         """Return whether there would be no line."""
-        return why in REJECTION_EVENTS
+        return why in REJECTION_EVENTS and not sent
 
     def __call__(self, event: CallGivenUp) -> None:
         """Write it."""
@@ -113,7 +116,7 @@ class RejectionLines:
     def __init__(self, seldom: Seldom) -> None:
         self._seldom = seldom
 
-    def passes_over(self, client: str, why: FailureKind) -> bool:
+    def passes_over(self, client: str, why: FailureKind, sent: bool) -> bool:  # noqa: ARG002 - a rejection either way
         """Return whether this one is only counted."""
         return self._seldom.holds_back((client, why))
 

@@ -57,7 +57,8 @@ def test_a_call_that_a_retry_saves_is_told_from_start_to_end(world):
 class Sparing(Listening):
     """Passes over refusals of one client."""
 
-    def passes_over(self, client, why):
+    def passes_over(self, client, why, sent):
+        assert not sent or why is FailureKind.CLIENT_ERROR
         if client == "broken":
             raise LookupError(client)
         return client == "loud" and why is FailureKind.CIRCUIT_OPEN

@@ -210,6 +210,19 @@ def test_rejections_are_at_most_a_line_a_second_with_the_number_of_the_others(ca
     assert [record.event for record in caplog.records].count("call.failed") == 0
 
 
+def test_a_call_that_was_sent_before_it_was_refused_has_a_line_of_its_own(caplog):
+    world = VirtualWorld()
+    world.on("POST /charges", steps.hang())
+    retrying = Retry(wait_initial=1)
+    client = world.async_client("shop", policy=Policy(retry=retrying, breaker=Breaker(consecutive=2, open_for=60)))
+    calls = [client.post("/charges", idempotency_key=f"order-{number}") for number in range(9)]
+    results = world.run(world.gather(*calls))
+    refused = [result for result in results if result.kind == "circuit_open"]
+    assert refused
+    assert all(result.sent for result in results)
+    assert lines_of(caplog).count(("WARNING", "call.failed")) == len(results)
+
+
 def test_what_was_held_back_is_counted_for_each_client_and_kind():
     time = [0.0]
     seldom = Seldom(lambda: time[0])
