@@ -14,6 +14,9 @@ T = TypeVar("T")
 
 NAME: Final = "resilient-client-call"
 
+ONE_EACH: Final = 1 << 31
+"""As many threads as there are jobs."""
+
 
 class Job(Generic[T]):
     """Something to run once, in the context it was given in; withdrawn, it does nothing."""
@@ -31,7 +34,7 @@ class Job(Generic[T]):
 
 
 class Threads:
-    """A pool of threads that is made when it is needed, and anew in a forked child."""
+    """Pools of threads, one for each number of them that is asked for; made when needed, and anew in a forked child."""
 
     def __init__(self) -> None:
         self.after_fork()
@@ -40,16 +43,17 @@ class Threads:
     def after_fork(self) -> None:
         """Start over: threads do not survive a fork."""
         self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
+        self._pools: dict[int, ThreadPoolExecutor] = {}
         self._members: set[int] = set()
 
     def submit(self, run: Callable[[], T], at_most: int) -> Future[T]:
         """Run `run` on one of at most `at_most` threads; on the caller's own when this machine has none to give."""
         with self._lock:
-            if self._pool is None:
+            pool = self._pools.get(at_most)
+            if pool is None:
                 members = self._members  # a thread that knew more would keep the client alive
-                self._pool = ThreadPoolExecutor(at_most, NAME, lambda: members.add(threading.get_ident()))
-            pool = self._pool
+                pool = ThreadPoolExecutor(at_most, NAME, lambda: members.add(threading.get_ident()))
+                self._pools[at_most] = pool
         job = Job(run)
         try:
             return pool.submit(job)
@@ -60,9 +64,9 @@ class Threads:
     def close(self, *, wait: bool) -> None:
         """Wait until what was submitted is done; or else forget what has not begun."""
         with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            inside = threading.get_ident() in self._members  # a thread cannot wait for its own end
+            pools, self._pools = self._pools, {}
+        inside = threading.get_ident() in self._members  # a thread cannot wait for its own end
+        for pool in pools.values():
             pool.shutdown(wait=wait and not inside, cancel_futures=not wait)
 
 
