@@ -224,9 +224,7 @@ def test_permits_may_be_given_back_while_lost_ones_are_looked_for():
             thread.join()
 
     before = gc.get_threshold()
-    gc.callbacks.append(
-        elsewhere
-    )  # up to Python 3.11, it lets others go on in the middle of a loop in C
+    gc.callbacks.append(elsewhere)  # up to Python 3.11, it lets others go on in the middle of a loop in C
     gc.set_threshold(20)
     try:
         assert permits.in_use <= 1_000
