@@ -279,7 +279,7 @@ class BaseClient(ABC):
         if isinstance(requests, (str, Request)) or not isinstance(requests, Iterable):
             raise TypeError(f"requests={requests!r}: give a list of them")
         starts = [self._checked(request_of(item, position)) for position, item in enumerate(requests)]
-        return gather(self._backend, starts, at_once, self._at_once())
+        return gather(self._backend, starts, at_once)
 
     def _checked(self, request: Request[Any]) -> Start:
         self._call(request.method, request.url, request.decode, request.options)

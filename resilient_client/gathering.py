@@ -44,10 +44,8 @@ def request_of(item: Request[T] | str, position: int) -> Request[T]:
     raise TypeError(f"requests[{position}]={item!r}: give a Request, or a URL to GET")
 
 
-async def gather(backend: Backend, starts: Sequence[Start], at_once: int, usual: int) -> list[Result[Any]]:
+async def gather(backend: Backend, starts: Sequence[Start], at_once: int) -> list[Result[Any]]:
     """Return the results of all calls in their order, of which `at_once` are under way at a time.
-
-    `usual` is how many the client has under way of `submit` and `gather` together, if nobody asks for more.
 
     When one raises, or whoever waits is interrupted, no other is begun.
     """
@@ -62,7 +60,7 @@ async def gather(backend: Backend, starts: Sequence[Start], at_once: int, usual:
             _exhaust(turns)
 
     try:
-        await backend.together([take_turns] * min(at_once, len(starts)), usual)
+        await backend.together([take_turns] * min(at_once, len(starts)))
     finally:
         _exhaust(turns)
     return [result for result in results if result is not None]

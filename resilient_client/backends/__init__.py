@@ -55,11 +55,8 @@ class Backend(Protocol):
         """Run a pipeline beside a caller that is not async, `at_once` of them at a time."""
         ...
 
-    async def together(self, starts: Sequence[Callable[[], Coroutine[Any, Any, None]]], at_once: int) -> None:
-        """Run several to their ends side by side; when one raises, raise that and let the others go.
-
-        With what was submitted, `at_once` of them may be under way, or all of them if they are more.
-        """
+    async def together(self, starts: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+        """Run several to their ends side by side; when one raises, raise that and let the others go."""
         ...
 
     def close(self, *, wait: bool) -> None:

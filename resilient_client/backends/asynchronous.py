@@ -91,7 +91,7 @@ class AsyncioBackend:
         """Refuse: a loop has tasks."""
         raise RuntimeError("an asynchronous client's calls are awaited; begin one with asyncio.create_task()")
 
-    async def together(self, starts: Sequence[Callable[[], Coroutine[Any, Any, None]]], at_once: int) -> None:  # noqa: ARG002 - tasks are not scarce
+    async def together(self, starts: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
         """Run each in a task; when one raises, or this one is cancelled, all of them are."""
         try:
             async with asyncio.TaskGroup() as group:

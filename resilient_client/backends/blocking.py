@@ -11,7 +11,7 @@ from math import inf
 from typing import Any, TypeVar
 
 from resilient_client.backends import run_sync
-from resilient_client.backends.threads import Threads
+from resilient_client.backends.threads import ONE_EACH, Threads
 
 T = TypeVar("T")
 
@@ -66,9 +66,9 @@ class BlockingBackend:
         """Run a pipeline on a thread of its own."""
         return self._threads.submit(lambda: run_sync(start()), at_once)
 
-    async def together(self, starts: Sequence[Callable[[], Coroutine[Any, Any, None]]], at_once: int) -> None:
+    async def together(self, starts: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
         """Run the first on this thread, the others on threads of their own."""
-        others = [self.submit(start, max(at_once, len(starts))) for start in starts[1:]]
+        others = [self.submit(start, ONE_EACH) for start in starts[1:]]
         for start in starts[:1]:
             await start()
         for other in others:

@@ -220,7 +220,7 @@ class VirtualBackend:
         """Start a flow, and return a future whose `result()` lets time pass until it is done."""
         return Promise(self, self.spawn(start()))
 
-    async def together(self, starts: Sequence[Callable[[], Coroutine[Any, Any, None]]], at_once: int) -> None:  # noqa: ARG002 - flows cost nothing
+    async def together(self, starts: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
         """Run each as a flow."""
         flows = [self.spawn(start()) for start in starts]
         try:

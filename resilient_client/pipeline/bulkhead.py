@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -76,8 +76,7 @@ class Permits:
                 return Answer.FULL
             permit.waker = make_waker()
             self._waiting.append(permit)
-            granted = self._grant_locked()
-        self._wake(granted)
+        self._grant()
         return Answer.QUEUED
 
     def _takes_locked(self, permit: Permit) -> bool:
@@ -95,24 +94,30 @@ class Permits:
         held = self._held.pop(id(permit), None) is not None
         if held and not self._waiting:
             return
-        with self._lock:
-            if not held and permit in self._waiting:
-                self._waiting.remove(permit)
-            granted = self._grant_locked()
-        self._wake(granted)
-
-    def _wake(self, granted: Iterable[Permit]) -> None:
-        for permit in granted:
-            if not permit.waker.wake():
-                self.give_back(permit)
+        if not held:
+            with self._lock:
+                if permit in self._waiting:
+                    self._waiting.remove(permit)
+        self._grant()
 
     def _regain_lost(self) -> None:
         """Free the places of permits that nobody has any more."""
-        with self._lock:
-            for place in [place for place, permit in list(self._held.items()) if permit() is None]:
+        with self._lock:  # a copy is made in one go, while others give theirs back without the lock
+            for place in [place for place, permit in self._held.copy().items() if permit() is None]:
                 self._held.pop(place, None)
-            granted = self._grant_locked()
-        self._wake(granted)
+        self._grant()
+
+    def _grant(self) -> None:
+        """Give free places to who waits; those of waiters whose event loop is gone go to the next ones."""
+        all_woken = False
+        while not all_woken:
+            with self._lock:
+                granted = self._grant_locked()
+            all_woken = True
+            for permit in granted:
+                if not permit.waker.wake():
+                    self._held.pop(id(permit), None)
+                    all_woken = False
 
     def _grant_locked(self) -> list[Permit]:
         granted: list[Permit] = []
@@ -126,8 +131,7 @@ class Permits:
         """Go on under other settings; who holds or waits for a place keeps it, also when there are fewer now."""
         with self._lock:
             self.settings = settings
-            granted = self._grant_locked()
-        self._wake(granted)
+        self._grant()
 
     @property
     def in_use(self) -> int:

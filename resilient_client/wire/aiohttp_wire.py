@@ -20,6 +20,7 @@ from resilient_client.wire.auth_flows import AuthenticatingWire
 from resilient_client.wire.bodies import Pieces
 from resilient_client.wire.choices import refuse
 from resilient_client.wire.heads import check_head
+from resilient_client.wire.sockets.timing import TICK
 from resilient_client.wire.tls_settings import TlsSettings
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class AiohttpWire(AuthenticatingWire):
             options["ssl"] = self._tls.context()
             options["server_hostname"] = url.host.removesuffix(".")
         HOP.set(hop)
-        async with asyncio.timeout(None if left == inf else left):
+        async with asyncio.timeout(None if left == inf else left + TICK):
             return await session.client.request(
                 request.method,
                 url_of(url.text),
@@ -163,7 +164,7 @@ class AiohttpBody:
             data = self._content.read_nowait()
             if not data and not self._content.at_eof():
                 left = limits.attempt_until - limits.clock()
-                async with asyncio.timeout(None if left == inf else max(0.0, left)):
+                async with asyncio.timeout(None if left == inf else max(0.0, left) + TICK):
                     data = await self._content.readany()
         except BaseException as problem:
             where = str(response.url.origin())

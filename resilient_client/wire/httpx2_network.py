@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpcore2
 
+from resilient_client.wire.sockets.timing import TICK
+
 if TYPE_CHECKING:
     from resilient_client.exchange import Limits
 
@@ -40,10 +42,10 @@ class Within:
         self.phase = phase
 
     def seconds(self) -> float | None:
-        """Return for how long the next operation may wait; never 0, which would mean not to wait at all."""
+        """Return for how long the next operation may wait, a tick more than that: what is early would not look late."""
         limits = self.hop.limits
         left = min(self.phase, limits.attempt_until - limits.clock())
-        return None if left == inf else max(left, 0.001)
+        return None if left == inf else max(left, 0.0) + TICK
 
 
 def _seconds(timeout: Any) -> Any:

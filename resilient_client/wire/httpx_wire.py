@@ -24,6 +24,7 @@ from resilient_client.wire.request_stream import RequestStream
 from resilient_client.wire.sockets import Expired
 from resilient_client.wire.sockets.blocking import BlockingChunks
 from resilient_client.wire.sockets.pieces import AsyncChunks, AsyncPieces
+from resilient_client.wire.sockets.timing import limit_at
 from resilient_client.wire.transports import TransportBody, cause_of, classified
 from resilient_client.wire.urls import httpx_url
 
@@ -195,7 +196,7 @@ class AsyncioHttpxWire(HttpxWire):
         """Await the transport's answer, no longer than the attempt may last."""
         if self.ours or limits.attempt_until == inf:
             return await self._transport.handle_async_request(request)
-        limit = asyncio.timeout(max(0.0, limits.attempt_until - limits.clock()))
+        limit = limit_at(limits.attempt_until)
         try:
             async with limit:
                 return await self._transport.handle_async_request(request)

@@ -11,6 +11,7 @@ from resilient_client.wire.http1 import Http1Connection
 from resilient_client.wire.http2 import Http2Connection
 from resilient_client.wire.pool import Key, Lease, Pool, gone
 from resilient_client.wire.sockets import Expired, now
+from resilient_client.wire.sockets.timing import limit_at
 
 if TYPE_CHECKING:
     from resilient_client.exchange import Limits, Url
@@ -52,7 +53,7 @@ class MultiplexingPool(Pool):
         self._forget_closed_loops()
         turn = self._opening.setdefault(key, asyncio.Lock())
         until = limits.connecting_until()
-        limit = asyncio.timeout(max(0.0, until - now()))
+        limit = limit_at(until)
         try:
             async with limit:
                 await turn.acquire()

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 USUAL: Final = 16
 """Header fields that few answers have more of; below that, hyper's own bounds do."""
 
+MOST_DIGITS: Final = 20
+"""Digits of a length that is one; for an answer without a body, hyper does not look."""
+
 
 def head_of(response: Any) -> tuple[list[tuple[str, str]], float]:
     """Return the header fields of a response, and how long it says that its body is; raises `WireError`."""
@@ -31,7 +34,9 @@ def head_of(response: Any) -> tuple[list[tuple[str, str]], float]:
     if response.status < 102 or "transfer-encoding" in fields or len(pairs) > USUAL:
         check_head(response.status, pairs, fields.get)
     length = fields.get("content-length")
-    return pairs, int(length) if isinstance(length, str) and length.isdecimal() else inf
+    if isinstance(length, str) and length.isdecimal() and len(length) <= MOST_DIGITS:
+        return pairs, int(length)
+    return pairs, inf
 
 
 class ReqwestBody:

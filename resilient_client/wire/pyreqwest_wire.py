@@ -26,6 +26,7 @@ from resilient_client.wire.pool import KEEPALIVE
 from resilient_client.wire.pyreqwest_answers import ReqwestBody, head_of
 from resilient_client.wire.pyreqwest_clients import AT_ONCE, ClientOptions, Clients, duration
 from resilient_client.wire.pyreqwest_errors import of_pyreqwest
+from resilient_client.wire.sockets.timing import TICK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -234,4 +235,4 @@ async def _within(pieces: AsyncIterator[bytes], limits: Limits) -> AsyncIterator
 
 
 def _left_of_attempt(limits: Limits) -> float | None:
-    return None if limits.attempt_until == inf else max(0.0, limits.attempt_until - limits.clock())
+    return None if limits.attempt_until == inf else max(0.0, limits.attempt_until - limits.clock()) + TICK

@@ -11,6 +11,7 @@ import textwrap
 import threading
 import time
 
+import httpx
 import pytest
 
 from resilient_client import (
@@ -192,6 +193,21 @@ def test_leaving_the_client_waits_for_what_was_submitted():
         assert all(future.done() and future.result() for future in futures)
         with pytest.raises(ClientClosed):
             client.submit("GET", "/")
+
+
+def test_a_small_gather_does_not_make_what_follows_small():
+    together = threading.Barrier(12)
+
+    def meet(request):
+        if request.url.path == "/all":
+            together.wait(20)  # raises when fewer than all are under way
+        return httpx.Response(200)
+
+    policy = Policy(bulkhead=Bulkhead(max_concurrent=12), retry=None)
+    with Client("calls", base_url="http://orders", transport=httpx.MockTransport(meet), policy=policy) as client:
+        assert all(client.gather(["/"] * 2))
+        assert all(client.gather(["/all"] * 12))
+        assert all(future.result(30) for future in [client.submit("GET", "/all") for _ in range(12)])
 
 
 def test_leaving_it_by_an_exception_cancels_what_has_not_begun():

@@ -1,5 +1,6 @@
 """The bulkhead, line by line."""
 
+import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from math import inf
@@ -191,6 +192,45 @@ def test_a_permit_granted_to_a_waiter_whose_loop_is_gone_goes_to_the_next():
     permits.give_back(holder)
     assert permits.holds(waiting)
     assert not permits.holds(lost)
+
+
+def test_a_place_goes_past_any_number_of_waiters_whose_loop_is_gone():
+    class Gone:
+        def wake(self):
+            return False
+
+    permits = Permits(Bulkhead(max_concurrent=1, max_waiting=3_000))
+    holder, waiting = Permit(), Permit()
+    permits.ask(holder, BlockingBackend().waker)
+    lost = [Permit() for _ in range(2_000)]
+    for permit in lost:
+        permits.ask(permit, Gone)
+    permits.ask(waiting, BlockingBackend().waker)
+    permits.give_back(holder)
+    assert permits.holds(waiting)
+    assert (permits.in_use, permits.queued) == (1, 0)
+
+
+def test_permits_may_be_given_back_while_lost_ones_are_looked_for():
+    permits = Permits(Bulkhead(max_concurrent=1_000))
+    held = [Permit() for _ in range(1_000)]
+    for permit in held:
+        permits.ask(permit, BlockingBackend().waker)
+
+    def elsewhere(phase, _):
+        if phase == "start" and held:
+            thread = threading.Thread(target=permits.give_back, args=(held.pop(),))
+            thread.start()
+            thread.join()
+
+    before = gc.get_threshold()
+    gc.callbacks.append(elsewhere)  # up to Python 3.11, it lets others go on in the middle of a loop in C
+    gc.set_threshold(20)
+    try:
+        assert permits.in_use <= 1_000
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(elsewhere)
 
 
 def test_who_leaves_while_another_joins_the_queue_is_not_waited_for():

@@ -9,7 +9,7 @@ import pytest
 
 from resilient_client import AsyncClient, Client, Policy, Retry, Timeouts
 from resilient_client.testing import FaultServer, steps
-from resilient_client.testing.script import Close, Data, End, Head, Pause, Raw
+from resilient_client.testing.script import Close, Data, End, Head, Pause, Raw, Reset
 
 PIECE = b"x" * 10_000
 MANY = 3_000
@@ -180,12 +180,37 @@ def test_a_refusal_is_heard_while_the_next_piece_is_waited_for(http2):
     assert closed
 
 
-def test_an_end_is_heard_while_the_next_piece_is_waited_for():
-    with FaultServer() as server:
-        server.on("POST /", steps.early(lambda _: [Pause(0), Close()], after=1))
+@pytest.mark.parametrize("http2", [False, True], ids=["http1", "http2"])
+def test_a_refusal_is_heard_between_two_pieces_and_hurts_no_other_call(http2):
+    async def pieces():
+        for _ in range(3):
+            yield b"x" * 1_000_000  # more than an HTTP/2 server takes unasked
+
+    with FaultServer(http2=http2, tls="valid") as server:
+        server.on("POST /", steps.early(steps.status(413)))
+        server.on("/other", steps.ok(after=0.3))
 
         async def scene():
-            async with AsyncClient("upload", base_url=server.url, policy=PATIENT) as client:
+            options = {"verify": server.client_context(), "http2": http2, "policy": PATIENT}
+            async with AsyncClient("upload", base_url=server.url, **options) as client:
+                other = asyncio.ensure_future(client.get("/other"))
+                await asyncio.sleep(0.1)
+                return await client.post("/", content=pieces()), await other
+
+        refused, other = asyncio.run(scene())
+    assert refused.status == 413
+    assert (other.ok, len(other.attempts)) == (True, 1)
+
+
+@pytest.mark.parametrize("end", [Close(), Reset()], ids=["closed", "reset"])
+@pytest.mark.parametrize("options", [{}, {"tls": "valid"}], ids=["plain", "tls"])
+def test_an_end_is_heard_while_the_next_piece_is_waited_for(end, options):
+    with FaultServer(**options) as server:
+        server.on("POST /", steps.early(lambda _: [Pause(0), end], after=1))
+
+        async def scene():
+            verify = {"verify": server.client_context()} if options else {}
+            async with AsyncClient("upload", base_url=server.url, policy=PATIENT, **verify) as client:
                 return await asyncio.wait_for(client.post("/", content=Endless()), 30)
 
         result = asyncio.run(scene())

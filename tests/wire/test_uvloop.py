@@ -1,4 +1,4 @@
-"""The default wire on uvloop, whose transports and timers are not quite asyncio's."""
+"""The wires on uvloop, whose transports and timers are not quite asyncio's."""
 
 import asyncio
 
@@ -10,12 +10,12 @@ from resilient_client.testing import FaultServer, steps
 uvloop = pytest.importorskip("uvloop", reason="there is no uvloop for this platform")
 
 
-def on_uvloop(scene, *, policy=None, **server_options):
+def on_uvloop(scene, *, policy=None, wire=None, **server_options):
     with FaultServer(**server_options) as server:
 
         async def go():
             verify = {"verify": server.client_context()} if server_options else {}
-            async with AsyncClient("uvloop", base_url=server.url, policy=policy, **verify) as client:
+            async with AsyncClient("uvloop", base_url=server.url, policy=policy, wire=wire, **verify) as client:
                 return await scene(server, client)
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -49,6 +49,22 @@ def test_a_wait_that_is_over_is_of_its_kind(timeouts, kind):
         return [str(result.kind) for result in await client.gather(["/"] * 20)]
 
     assert set(on_uvloop(scene, policy=Policy(timeouts=timeouts, retry=None, breaker=None))) == {kind}
+
+
+@pytest.mark.parametrize("wire", [None, "aiohttp", "pyreqwest", "httpx2"])
+def test_a_stream_that_never_begins_is_over_with_its_attempt_on_every_wire(wire):
+    async def scene(server, client):
+        server.on("/", steps.hang())
+
+        async def kind_of_one(number):
+            await asyncio.sleep(number * 0.0013)  # the loop counts in whole milliseconds: at other parts of one
+            async with client.stream("GET", "/") as result:
+                return str(result.kind)
+
+        return await asyncio.gather(*(kind_of_one(number) for number in range(60)))
+
+    policy = Policy(timeouts=Timeouts(attempt=0.1), retry=None, breaker=None)
+    assert set(on_uvloop(scene, policy=policy, wire=wire)) == {"attempt_timeout"}
 
 
 def test_a_cancelled_call_leaves_nothing_behind():

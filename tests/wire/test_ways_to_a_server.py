@@ -226,6 +226,20 @@ def test_over_a_unix_socket(request_, tmp_path):
     assert request_("GET", "http://orders/", uds=str(tmp_path / "none")).kind is FailureKind.CONNECT
 
 
+@both
+def test_a_unix_socket_whose_queue_is_full_is_not_connected_to(request_, tmp_path):
+    path, waiting = str(tmp_path / "s"), []
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as stack:
+        listener.bind(path)
+        listener.listen(0)
+        for _ in range(3):  # one is taken, or two; the last one finds no room
+            waiting.append(stack.enter_context(socket.socket(socket.AF_UNIX)))
+            waiting[-1].setblocking(False)
+            waiting[-1].connect_ex(path)
+        result = request_("POST", "http://orders/", uds=path)
+    assert (result.kind, result.sent) == (FailureKind.CONNECT, False)
+
+
 # Auth.
 
 

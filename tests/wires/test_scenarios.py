@@ -9,6 +9,7 @@ from faults.left_behind import connections
 
 from resilient_client import AsyncClient, Breaker, Bulkhead, FailureKind, Policy, Retry, Timeouts
 from resilient_client.testing import steps
+from resilient_client.testing.script import Close, Raw
 
 CALM = Policy(retry=None, breaker=None, timeouts=Timeouts(connect=10, read=10, write=10, attempt=20, total=40))
 
@@ -38,6 +39,14 @@ def test_fields_that_come_more_than_once_stay_apart(world):
     headers = world.client().get("/").headers
     assert headers.get_list("set-cookie") == ["a=1", "b=2"]
     assert headers["x-other"] == "c"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_length_that_is_no_number_anybody_can_use_does_not_raise(world, method):
+    head = b"HTTP/1.1 304 Not Modified\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n"
+    world.on("/", lambda _: [Raw(head), Close()])
+    result = world.client(policy=CALM).request(method, "/")
+    assert result.status == 304 or result.kind is FailureKind.PROTOCOL
 
 
 def test_cookies_are_not_kept(world):

@@ -161,7 +161,7 @@ class BlockingNetwork:
         sock = new_socket(address, source)
         try:
             problem = sock.connect_ex(address.sockaddr)
-            if problem in {errno.EINPROGRESS, errno.EAGAIN, errno.EWOULDBLOCK}:
+            if problem == errno.EINPROGRESS:  # EAGAIN: a unix socket with a full queue, and no connection
                 _wait_for(sock, select.POLLOUT, until)
                 problem = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if problem:

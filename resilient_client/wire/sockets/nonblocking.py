@@ -260,7 +260,10 @@ class AsyncioNetwork:
         loop = asyncio.get_running_loop()
         sock = new_socket(address, source)
         try:
-            await within(loop.sock_connect(sock, address.sockaddr), until, "no connection in time")
+            if isinstance(address.sockaddr, str):  # at once or not at all; asyncio takes a full queue for a connection
+                sock.connect(address.sockaddr)
+            else:
+                await within(loop.sock_connect(sock, address.sockaddr), until, "no connection in time")
             stream = AsyncioStream(sock)
             await loop.create_connection(lambda: stream, sock=sock)
         except BaseException:

@@ -58,7 +58,7 @@ class AsyncChunks(AsyncPieces):
         self._limit: asyncio.Timeout | None = None
 
     def stop(self) -> None:
-        """Have the iterator cancelled where it waits."""
+        """Have the iterator cancelled where it waits; harmless while it does not."""
         limit, self._limit = self._limit, None
         if limit is not None:
             limit.reschedule(asyncio.get_running_loop().time())
@@ -73,3 +73,5 @@ class AsyncChunks(AsyncPieces):
             if limit.expired():
                 raise Expired("the request body did not come in time") from None
             raise
+        finally:
+            self._limit = None

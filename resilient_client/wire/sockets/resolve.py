@@ -62,14 +62,17 @@ class Resolver:
         self._idle = 0
 
     def start(self, host: str, port: int) -> Pending:
-        """Start or join the lookup of `host` and return its future."""
+        """Start or join the lookup of `host` and return its future.
+
+        Who joins looks for a thread as well: whoever began it may have been interrupted before there was one.
+        """
         name = (host, port)
         with self._lock:
             pending = self._running.get(name)
-            if pending is not None:
-                return pending
-            pending = self._running[name] = Future()
-            self._queue.put(name)
+            if pending is None:
+                pending = Future()
+                self._queue.put(name)
+                self._running[name] = pending
             if self._idle < self._queue.qsize() and self._threads < THREADS:
                 self._start_thread_locked(name)
         return pending
@@ -109,7 +112,9 @@ class Resolver:
         except BaseException as problem:  # noqa: BLE001 - handed to whoever waits
             found = problem
         with self._lock:
-            pending = self._running.pop(name)
+            pending = self._running.pop(name, None)
+        if pending is None:  # whoever asked was interrupted before anybody could wait for it
+            return
         if isinstance(found, BaseException):
             pending.set_exception(found)
         else:

@@ -81,10 +81,15 @@ class TlsStream:
         while not self._held:
             try:
                 self._held = self._object.read(READ_SIZE)
+                if not self._held:  # the peer said goodbye
+                    return True
             except ssl.SSLWantReadError:
                 if not await self._inner.heard():
                     return False
-                await self._fill(inf)  # does not wait
+                try:
+                    await self._fill(inf)  # does not wait
+                except OSError:
+                    return True
             except ssl.SSLError:
                 return True
         return True
