@@ -364,7 +364,7 @@ class BaseClient(ABC):
             key = parse_url(key).origin
         if key is None:
             raise ConfigError("breaker(): name the circuit, e.g. breaker('https://payments:443'); state() lists them")
-        return self.kernels.circuits(settings).get(key)
+        return self.kernels.circuits(settings).get(key, self._backend.now())
 
     @property
     def lasting_listeners(self) -> tuple[Listener, ...]:

@@ -75,7 +75,7 @@ def unless_shut(proceed: Handler, circuits: Circuits) -> Handler:
     key_of = KEYS[circuits.settings.key]
 
     def past_breaker(call: Call) -> Coroutine[Any, Any, Outcome]:
-        circuit = call.circuit = circuits.get(key_of(call))
+        circuit = call.circuit = circuits.get(key_of(call), call.now)
         rejection = circuit.shut(call.now)
         return proceed(call) if rejection is None else _turned_away(call, circuit, rejection)
 

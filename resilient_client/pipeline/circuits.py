@@ -31,23 +31,24 @@ class Circuits:
         self._aside: set[str] = set()
         self._closed: set[str] = set()
 
-    def get(self, key: str) -> Circuit:
-        """Return the circuit of `key`, making it when there is none.
+    def get(self, key: str, now: float = 0.0) -> Circuit:
+        """Return the circuit of `key`, making it when there is none; `now` is when it will be used, if it will.
 
         With 1,024 open circuits there is no room: the new one is not kept and so never opens.
         """
         circuit = self._by_key.get(key)
         if circuit is None:
             with self._lock:
-                circuit = self._by_key.get(key) or self._add_locked(key)
+                circuit = self._by_key.get(key) or self._add_locked(key, now)
         return circuit
 
-    def _add_locked(self, key: str) -> Circuit:
+    def _add_locked(self, key: str, now: float) -> Circuit:
         circuit = self._make(key, self.settings)
         if len(self._by_key) < MAX_CIRCUITS or self._drop_one_locked():
             self._by_key[key] = circuit
             circuit.when_closed = self._closed.add
-            heappush(self._idle, (circuit.used, key))
+            circuit.used = now
+            heappush(self._idle, (now, key))
         return circuit
 
     def _drop_one_locked(self) -> bool:

@@ -22,7 +22,7 @@ class Window:
 
     def __init__(self, seconds: float) -> None:
         self._width = seconds / BUCKETS
-        self._buckets = [0] * (3 * BUCKETS)  # calls, failures, slow ones of each; one list: there are many windows
+        self._buckets = [0] * (3 * BUCKETS)  # calls, failures, slow ones of each, in one list: it is made quickly
         self._current: int | None = None
         self._begins = self._ends = inf  # of the current bucket
         self._noted: list[None] = []
@@ -50,6 +50,8 @@ class Window:
         if self._begins <= now < self._ends:
             return
         bucket, current = int(now // self._width), self._current
+        if current is not None and current - BUCKETS < bucket < current:  # read before another thread moved it
+            return
         if current is not None and bucket > current:  # else it is the first use, or a clock that went back
             for passed in range(1, min(bucket - current, BUCKETS) + 1):
                 at = (current + passed) % BUCKETS * 3

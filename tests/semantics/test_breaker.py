@@ -83,6 +83,18 @@ def test_failures_leave_the_window():
     assert one.counts(100) == (0, 0)
 
 
+def test_threads_that_read_the_clock_on_both_sides_of_a_tenth_of_the_window_forget_nothing():
+    one = circuit(min_calls=4, window=10)
+    for now in (0.999, 1.001, 0.999, 1.001):
+        play(one, "F", start=now)
+    assert one.state == "open"
+    one = circuit(window=10)
+    for now in (0.999, 1.001, 0.999, 1.001):
+        play(one, "FS", start=now)
+    assert one.counts(1.001) == (8, 4)
+    assert one.counts(12) == (0, 0)
+
+
 def test_a_window_with_no_calls_is_closed():
     one = circuit()
     assert one.counts(1e9) == (0, 0)
