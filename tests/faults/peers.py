@@ -80,15 +80,17 @@ class Peer:
             serve(connection)
 
     def close(self) -> None:
-        """Hang up everywhere and wait for the threads, which would else use descriptors that others have by then."""
+        """Hang up everywhere and wait for the threads.
+
+        The listener is closed when no thread accepts any more: its descriptor may be that of another one then.
+        """
         self._end(self._listener)
         self._accepting.join(10)
-        for one in self._open:
+        for one in (self._listener, *self._open):
             self._end(one)
+            one.close()
         for thread in self._threads:
             thread.join(10)
-        for one in (self._listener, *self._open):
-            one.close()
 
     def _end(self, one: socket.socket) -> None:
         with suppress(OSError):

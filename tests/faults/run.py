@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
+from unittest import mock
 
 from faults.expected import EXACT, LATEST, Observed
 from faults.fault import COUNTING, PATIENT, Fault
@@ -17,6 +20,8 @@ from faults.ways import Way
 from resilient_client import Breaker, Failure, Policy, Success
 from resilient_client.events import CircuitCounted
 from resilient_client.pipeline.circuit import Admission
+from resilient_client.testing.certificates import CERTIFICATES
+from resilient_client.wire import tls_settings
 
 GOOD: Final = Policy(timeouts=PATIENT, retry=None, breaker=COUNTING)
 """The policy of the good call: nothing in it helps it."""
@@ -116,9 +121,19 @@ class Stage:
 
 
 @contextmanager
+def few_roots() -> Iterator[None]:
+    """Trust one authority in place of all that certifi knows: loading those takes longer than a row does."""
+    with tempfile.TemporaryDirectory() as folder:
+        roots = Path(folder, "roots.pem")
+        roots.write_bytes(CERTIFICATES.authority_pem())
+        with mock.patch.object(tls_settings, "_usual_roots", return_value=str(roots)):
+            yield
+
+
+@contextmanager
 def staged(fault: Fault, way: Way, policy: Policy) -> Iterator[tuple[Stage, list[str]]]:
     """Set a row up, and close everything in the end; what is left then is added to the list."""
-    with looking_behind() as left:
+    with few_roots(), looking_behind() as left:
         world = way.world()
         try:
             with fault.scene(world) as scene:
