@@ -26,7 +26,12 @@ REASONS: Final = {
 REJECTIONS: Final = frozenset(("circuit_open", "bulkhead_full"))
 
 
+BROKEN_OFF: Final = frozenset(("reset", "truncated", "read_timeout", "protocol"))
+
+
 def _reason(failure: Failure) -> str:
+    if failure.stopped == "not_retryable" and failure.kind in BROKEN_OFF and failure.attempts[-1].status is not None:
+        return "its answer had begun to be read, and is not asked for a second time"
     if failure.stopped != "rejected" or not (failure.sent or any(one.status for one in failure.attempts)):
         return REASONS[failure.stopped]
     if failure.kind in REJECTIONS:

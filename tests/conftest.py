@@ -13,8 +13,11 @@ from resilient_client.telemetry.population import open_clients
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job, whose children would not hear Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("no clock")  # how long an example takes tells how busy the machine is, and no more
+# How long an example takes tells how busy the machine is, and no more. The examples of a property are the same in every
+# run, so that what one finds is not somebody else's failure; `pytest --hypothesis-profile=exploring` draws new ones.
+settings.register_profile("exploring", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeatable", settings.get_profile("exploring"), derandomize=True)
+settings.load_profile("repeatable")
 
 
 def pytest_collection_finish():

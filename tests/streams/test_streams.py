@@ -72,6 +72,7 @@ def test_a_body_that_dies_half_way_raises_with_its_failure_and_is_not_sent_again
     failure = streamed.failure
     assert (failure.kind, failure.status, failure.sent) == (FailureKind.TRUNCATED, 200, True)
     assert [str(attempt.kind) for attempt in failure.attempts] == ["truncated"]
+    assert "stopped: not_retryable (its answer had begun to be read, and is not asked for" in failure.explain()
     world.journal.assert_requests(1)
     (circuit,) = client.state().circuits.values()
     assert (circuit.calls, circuit.failures) == (1, 1)
