@@ -94,7 +94,6 @@ class Circuit:
         self._window = Window(settings.window)
         self._relay = Relay(listeners)
         self._listened = bool(self._relay.listeners)
-        self._simple = not self._listened and storage is None and settings.slow is None
         self._on_change = on_change
         self._changes: list[Change] = []
         self._shared = storage is not None
@@ -102,6 +101,9 @@ class Circuit:
         self._state = CLOSED
         self._epoch = 0
         self._admission = Admission(0, 0.0)
+        self._simple = not self._listened and storage is None and settings.slow is None
+        self._carefree = self._admission if self._simple else None
+        """The admission under which one more success changes nothing but the number of calls, if there is one."""
         self._in_a_row = 0
         self._reopened = 0
         self._open_until = 0.0
@@ -178,7 +180,7 @@ class Circuit:
 
     def record(self, admission: Admission, failure: bool | None, seconds: float, now: float) -> None:
         """Say how an admitted attempt ended; `failure=None` frees a probe's place and says nothing."""
-        if failure is False and self._untroubled(admission) and self._window.note(now):
+        if failure is False and admission is self._carefree and self._window.note(now):
             return
         with self._lock:
             if admission.epoch != self._epoch:
@@ -194,20 +196,11 @@ class Circuit:
         if self._changes or self._listened:
             self._tell()
 
-    def _untroubled(self, admission: Admission) -> bool:
-        """Return whether one more success can change nothing but the number of calls."""
-        return (
-            self._simple
-            and self._state == CLOSED
-            and admission.epoch == self._epoch
-            and not self._window.failures
-            and not self._in_a_row
-        )
-
     def _count_locked(self, failure: bool, seconds: float, now: float) -> None:
         settings, window = self.settings, self._window
         window.add(now, failed=failure, slow=settings.slow is not None and seconds > settings.slow)
         self._in_a_row = self._in_a_row + 1 if failure else 0
+        self._carefree = self._admission if self._simple and not window.failures else None
         if not window.failures and not window.slow:
             return
         if failure and self._storage is not None:
@@ -266,6 +259,7 @@ class Circuit:
         self._state = state
         self._epoch += 1
         self._admission = Admission(self._epoch, 0.0)
+        self._carefree = None
         self._in_a_row = 0
         self._probes.clear()
         self._relay.guard(lambda: self._turn_machine(state))

@@ -158,7 +158,7 @@ class Kernels:
             listeners=self._listeners,
             storage=storage,
             on_change=self._tell_change,
-            name=f"{label} {key}".strip(),
+            name=f"{label} {key}" if label else key,
         )
 
     def join(self, user: User) -> None:

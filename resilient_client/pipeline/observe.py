@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from resilient_client.events import (
     CallCancelled,
@@ -26,6 +26,8 @@ from resilient_client.result import FailureKind
 
 if TYPE_CHECKING:
     from resilient_client.result import Result
+
+ON_THE_WIRE: Final = frozenset((ExchangeStarted, ExchangeAnswered, ExchangeEnded))
 
 Pipeline: TypeAlias = Callable[[Call], Coroutine[Any, Any, "Result[Any]"]]
 """All layers together: a call in, its result out."""
@@ -134,7 +136,4 @@ def _kind_of_hop(status: int) -> FailureKind | None:
 
 def exchanges_of(call: Call, clock: Callable[[], float]) -> Exchanges | None:
     """Return what tells of the exchanges of one attempt of `call`; None when nobody listens."""
-    heard = call.heard
-    if ExchangeStarted in heard or ExchangeEnded in heard or ExchangeAnswered in heard:
-        return Exchanges(call, clock)
-    return None
+    return None if ON_THE_WIRE.isdisjoint(call.heard) else Exchanges(call, clock)
