@@ -50,7 +50,8 @@ def next_request(request: WireRequest, answer: Answer, seen: list[Url]) -> WireR
     """Return the request that follows `answer`; raises `WireError` (`redirect`) when it must not be followed.
 
     303, and 301 and 302 for a POST, become a GET without body. From https to http, to user-info in the target, and to a
-    place already been to are refused. Across origins only a short list of harmless header fields is kept.
+    place already been to are refused. Across origins only a short list of harmless header fields is kept, without Host;
+    within an origin that is the caller's, if there was one.
     """
     target = _target(request, answer)
     method, headers, body = request.method, request.headers, request.body
@@ -64,7 +65,7 @@ def next_request(request: WireRequest, answer: Answer, seen: list[Url]) -> WireR
     if target in seen and method == request.method:
         raise _refused(f"a loop: {shown_url(str(target))} was already called")
     same = target.origin == request.url.origin
-    headers = [pair for pair in headers if pair[0].lower() != b"host" and (same or _kept(pair[0]))]
+    headers = [pair for pair in headers if same or _kept(pair[0])]
     return WireRequest(method, target, headers, body, request.auth if same else None, request.upgrade)
 
 

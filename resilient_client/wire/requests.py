@@ -239,8 +239,9 @@ def _host(url: Url) -> bytes:
 
 
 def with_host(request: WireRequest) -> WireRequest:
-    """Return `request` with the Host field of its URL, for one that was made from another."""
-    request.headers = [(b"Host", _host(request.url)), *request.headers]
+    """Return `request` with the Host field of its URL unless it has one, for one that was made from another."""
+    if not any(name.lower() == b"host" for name, _ in request.headers):
+        request.headers = [(b"Host", _host(request.url)), *request.headers]
     return request
 
 

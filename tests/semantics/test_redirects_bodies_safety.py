@@ -55,6 +55,14 @@ def test_redirects_are_followed_when_allowed_inside_one_call(world):
     world.journal.assert_connections(1)
 
 
+def test_a_host_of_the_callers_own_goes_along_inside_an_origin(world):
+    world.on("/a", redirect("/b"))
+    world.on("/b", ok())
+    assert world.client(policy=FOLLOW, headers={"Host": "shop.example"}).get("/a").ok
+    asked = [[value for name, value in one.headers.pairs if name.lower() == "host"] for one in world.journal.requests]
+    assert asked == [["shop.example"], ["shop.example"]]
+
+
 def test_more_hops_than_allowed_are_refused(world):
     for number in range(12):
         world.on(f"/{number}", redirect(f"/{number + 1}"))
@@ -89,6 +97,7 @@ def test_across_origins_only_harmless_headers_go_along(wire):
         "Proxy-Authorization": "s3cret",
         "X-Api-Key": "s3cret",
         "X-Internal-Token": "s3cret",
+        "Host": "s3cret.example",
         "Accept": "text/plain",
     }
     with FaultServer() as other:

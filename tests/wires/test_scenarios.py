@@ -60,7 +60,8 @@ def test_cookies_are_not_kept(world):
 def test_a_redirect_is_ours_to_follow(world):
     world.on("/", steps.redirect("/text"))
     assert world.client(policy=CALM).get("/").status == 302
-    assert world.client(policy=Policy(redirects=1)).get("/").text == "ok"
+    assert world.client(policy=Policy(redirects=1), headers={"Host": "shop.example"}).get("/").text == "ok"
+    assert [request.headers["host"] for request in world.journal.requests][1:] == ["shop.example"] * 2
 
 
 def test_a_proxy_of_the_environment_is_not_asked(world, monkeypatch):
