@@ -69,8 +69,7 @@ class AiohttpWire(AuthenticatingWire):
         hop = Hop(limits)
         session.users.enter()
         try:
-            response = await self._begun(session, request, hop)
-            check_head(response.status, response.raw_headers, response.headers.get)
+            response = _checked(await self._begun(session, request, hop))
         except BaseException as problem:
             hop.cut()
             session.users.leave()
@@ -108,6 +107,16 @@ class AiohttpWire(AuthenticatingWire):
     async def close(self) -> None:
         """Close every connection; those in use when their answer was read."""
         self._sessions.close()
+
+
+def _checked(response: aiohttp.ClientResponse) -> aiohttp.ClientResponse:
+    """Return `response`; raises `WireError` for a head that ours would not take, and lets go of the rest."""
+    try:
+        check_head(response.status, response.raw_headers, response.headers.get)
+    except BaseException:
+        response.close()  # else aiohttp warns of it, with its whole URL
+        raise
+    return response
 
 
 @lru_cache(maxsize=256)

@@ -1,8 +1,10 @@
 """The same scenarios over every wire: what goes out, what comes back, what is repeated, and what is let go of."""
 
 import asyncio
+import gc
 import threading
 import time
+import warnings
 
 import pytest
 from faults.left_behind import connections
@@ -47,6 +49,20 @@ def test_a_length_that_is_no_number_anybody_can_use_does_not_raise(world, method
     world.on("/", lambda _: [Raw(head), Close()])
     result = world.client(policy=CALM).request(method, "/")
     assert result.status == 304 or result.kind is FailureKind.PROTOCOL
+
+
+def test_an_answer_whose_head_is_refused_is_let_go_of(world):
+    gc.collect()
+    unasked = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+    world.on("/", lambda _: [Raw(unasked)])
+    runner = getattr(world, "runner", None)
+    if runner is not None:
+        runner.get_loop().set_debug(True)  # only then aiohttp says what was not closed
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert world.client(policy=CALM).get("/").kind is FailureKind.PROTOCOL
+        gc.collect()
+    assert [said for said in (str(one.message) for one in warned) if said.startswith("Unclosed response")] == []
 
 
 def test_cookies_are_not_kept(world):
