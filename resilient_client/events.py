@@ -279,8 +279,8 @@ def wanting(heard: Heard, event: type, client: str, why: FailureKind, sent: bool
     """Return who wants to be told an event about a call of `client` that failed for the reason `why`.
 
     A listener with a method `passes_over(client, why, sent)` is asked, `sent` being whether the server may have seen
-    any of the call; one that would make nothing of the event returns True,
-    and for nobody else it is not built. While a circuit is open there are many of them.
+    any of the call; one that would make nothing of the event returns True, and for nobody else it is not built. While a
+    circuit is open there are many of them.
     """
     found: list[Listener] = []
     for listener in heard.get(event, ()):

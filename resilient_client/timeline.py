@@ -24,9 +24,8 @@ REASONS: Final = {
 """What each StopReason means, for a reader in a hurry."""
 
 REJECTIONS: Final = frozenset(("circuit_open", "bulkhead_full"))
-
-
 BROKEN_OFF: Final = frozenset(("reset", "truncated", "read_timeout", "protocol"))
+"""Kinds that a call is repeated for, unless a part of the answer was handed on."""
 
 
 def _reason(failure: Failure) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Final, Generic, TypeVar
+from weakref import WeakSet
 
 from resilient_client.forking import on_fork
 
@@ -45,7 +48,7 @@ class Threads:
         self._lock = threading.Lock()
         self._pools: dict[int, ThreadPoolExecutor] = {}
         self._members: set[int] = set()
-        self._futures: set[Future[Any]] = set()
+        self._futures: WeakSet[Future[Any]] = WeakSet()
 
     def submit(self, run: Callable[[], T], at_most: int) -> Future[T]:
         """Run `run` on one of at most `at_most` threads; on the caller's own when this machine has none to give."""
@@ -61,21 +64,28 @@ class Threads:
         except RuntimeError:  # no thread could be started; the job is in the queue all the same
             job.withdrawn = True
             return _done(run)
-        self._futures.add(future)
-        future.add_done_callback(self._futures.discard)
+        with self._lock:
+            self._futures.add(future)
         return future
 
     def close(self, *, wait: bool) -> None:
         """Wait until what was submitted is done; or else forget what has not begun."""
         with self._lock:
             pools, self._pools = self._pools, {}
-        futures = list(self._futures)
+            futures = list(self._futures)
         inside = threading.get_ident() in self._members  # a thread cannot wait for its own end
         for pool in pools.values():
             pool.shutdown(wait=wait and not inside, cancel_futures=not wait)
-        for future in futures:
-            if future.cancelled():
-                future.set_running_or_notify_cancel()  # a pool that is shut down wakes nobody who waits for it
+        if not wait:
+            _wake(futures)
+
+
+def _wake(futures: list[Future[Any]]) -> None:
+    """Wake who waits for a future that was cancelled in the queue of a pool that is shut down: nobody else does."""
+    for future in wait_for(futures, timeout=0).not_done:
+        if future.cancelled():
+            with suppress(RuntimeError):  # a thread that had it already did so in this moment
+                future.set_running_or_notify_cancel()
 
 
 def _done(run: Callable[[], T]) -> Future[T]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import gc
 import os
 import signal
@@ -382,7 +383,9 @@ def test_threads_follow_a_bulkhead_that_grows_and_shrinks(tmp_path):
                 assert most_of(server, client, 9) == permits
 
 
-def test_what_was_cancelled_by_leaving_wakes_those_who_wait_for_it():
+@contextlib.contextmanager
+def one_under_way():
+    """A client with one call under way and two in the queue behind it; what ends the first."""
     policy = Policy(bulkhead=Bulkhead(max_concurrent=1), retry=None)
     with FaultServer() as server:
         release = threading.Event()
@@ -391,8 +394,27 @@ def test_what_was_cancelled_by_leaving_wakes_those_who_wait_for_it():
         futures = [client.submit("GET", "/") for _ in range(3)]
         while not client.state().permits_in_use:
             time.sleep(0.001)
+        yield client, futures, release
+        release.set()
+        assert futures[0].result(20)
+
+
+@pytest.mark.parametrize("cancelled_before", [0, 1, 2])
+def test_what_was_cancelled_by_leaving_wakes_those_who_wait_for_it(cancelled_before):
+    with one_under_way() as (client, futures, _):
+        for future in futures[1 : 1 + cancelled_before]:
+            assert future.cancel()
         client.close(wait=False)
         done, _ = concurrent.futures.wait(futures[1:], timeout=20)
         assert len(done) == 2
+
+
+def test_a_call_may_be_cancelled_while_the_client_waits_for_all_to_end():
+    with one_under_way() as (client, futures, release), concurrent.futures.ThreadPoolExecutor() as threads:
+        closing = threads.submit(client.close)
+        while not client.closed:
+            time.sleep(0.001)
+        assert futures[2].cancel()
         release.set()
-        assert futures[0].result(20)
+        assert closing.result(20) is None
+        assert futures[1].result(20)
