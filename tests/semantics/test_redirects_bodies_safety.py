@@ -24,6 +24,7 @@ from resilient_client.testing.steps import (
     length_and_chunked,
     ok,
     redirect,
+    reset,
     second_answer,
     short_body,
     status,
@@ -78,6 +79,47 @@ def test_a_loop_is_refused(world):
     assert result.kind is FailureKind.REDIRECT
     assert "loop" in result.message
     world.journal.assert_requests(2)
+
+
+def test_a_loop_that_the_first_url_is_not_in_is_refused(world):
+    world.on("/a", redirect("/b"))
+    world.on("/b", redirect("/c"))
+    world.on("/c", redirect("/b"))
+    result = world.client(policy=FOLLOW).get("/a")
+    assert result.kind is FailureKind.REDIRECT
+    assert "loop" in result.message
+    world.journal.assert_requests(3)
+
+
+def test_a_post_may_be_sent_on_to_see_its_own_url(world):
+    world.on("POST /orders", redirect("/orders", 303))
+    world.on("GET /orders", ok())
+    assert statuses(world.client(policy=FOLLOW).post("/orders", json={"a": 1})) == [303, 200]
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_redirected_head_stays_one(world, code):
+    world.on("/a", redirect("/b", code))
+    world.on("/b", ok())
+    assert world.client(policy=FOLLOW).request("HEAD", "/a").ok
+    assert [request.method for request in world.journal.requests] == ["HEAD", "HEAD"]
+
+
+def test_what_breaks_behind_a_redirect_was_sent_and_is_not_sent_again_for_free(world):
+    world.on("/a", redirect("/b", 307))
+    world.on("/b", reset())
+    result = world.client(policy=policy(redirects=10, retry=None)).get("/a")
+    assert (result.kind, result.sent) == (FailureKind.RESET, True)
+    assert [request.path for request in world.journal.requests] == ["/a", "/b"]
+
+
+def test_a_post_whose_redirect_leads_nowhere_may_have_had_an_effect(wire):
+    with FaultServer() as other:
+        gone = other.url
+    wire.on("/a", redirect(f"{gone}/b", 307))
+    result = wire.client(policy=FOLLOW).post("/a", json={"a": 1})
+    assert (result.kind, result.sent, result.stopped) == (FailureKind.CONNECT, True, StopReason.NOT_IDEMPOTENT)
+    wire.journal.assert_requests(1)
 
 
 @pytest.mark.parametrize(("code", "method"), [(301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"), (308, "POST")])

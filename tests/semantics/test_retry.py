@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from resilient_client import FailureKind, Policy, Retry, StopReason, Timeouts
 from resilient_client.pipeline.retry import backoff
+from resilient_client.testing.script import Raw, Reset
 from resilient_client.testing.steps import (
     bad_chunk,
     close,
@@ -270,6 +271,16 @@ def test_a_stale_connection_costs_one_immediate_resend_charged_to_nobody(world):
         assert not result.attempts[1].reused
     state = client.state()
     assert sum(circuit.failures for circuit in state.circuits.values()) == 0
+
+
+def test_a_used_connection_that_breaks_inside_a_head_is_no_stale_one(world):
+    world.on("/", status(200), then=lambda _: [Raw(b"HTTP/1.1 200 OK\r\nConte"), Reset()])
+    client = world.client(policy=policy(retry=None))
+    assert client.get("/").ok
+    result = client.get("/")
+    assert kinds(result) == [FailureKind.RESET]
+    assert "inside the head" in result.message
+    world.journal.assert_requests(2)
 
 
 def test_a_stale_resend_is_recorded_and_takes_no_token(virtual):

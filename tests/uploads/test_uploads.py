@@ -50,6 +50,12 @@ def test_a_connection_with_half_a_request_on_it_is_not_used_again(world):
     world.journal.assert_connections(2)
 
 
+def test_an_empty_piece_does_not_end_an_upload(world):
+    world.on("PUT /", steps.echo())
+    answer = world.client().request("PUT", "/", content=iter([b"before", b"", b" and after"]))
+    assert answer.json()["body"] == "before and after"
+
+
 def test_an_early_success_does_not_stop_the_upload(world):
     world.on("POST /", steps.early(steps.status(202, b"go on"), after=10_000))
     world.on("GET /", steps.ok())
