@@ -102,7 +102,7 @@ class Circuit:
         self._epoch = 0
         self._admission = Admission(0, 0.0)
         self._simple = not self._listened and storage is None and settings.slow is None
-        self._carefree = self._admission if self._simple else None
+        self._carefree: Admission | None = None
         """The admission under which one more success changes nothing but the number of calls, if there is one."""
         self._in_a_row = 0
         self._reopened = 0

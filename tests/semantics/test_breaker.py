@@ -185,6 +185,14 @@ def test_open_for_doubles_per_reopening_up_to_the_maximum():
     assert waits == pytest.approx([5, 10, 20, 30, 30])
 
 
+def test_it_may_reopen_as_often_as_it_likes():
+    one, now = open_circuit(open_for=5, open_max=60), 0.0
+    for _ in range(1100):
+        now += 60
+        play(one, "F", start=now)
+    assert one.next_probe_in(now) == 60
+
+
 def test_jitter_takes_at_most_a_tenth_off():
     for chance in (0.0, 0.5, 0.999):
         one = Circuit("k", Breaker(consecutive=1, open_for=10), lambda chance=chance: chance)
@@ -357,6 +365,20 @@ def test_a_hang_that_had_its_full_attempt_is_a_failure_even_when_the_deadline_en
     assert client.get("/").kind is FailureKind.DEADLINE
     (state,) = client.state().circuits.values()
     assert (state.calls, state.failures) == (1, 1)
+
+
+@pytest.mark.parametrize(("left", "failures"), [(0.89, 0), (0.91, 1)])
+def test_nine_tenths_of_the_timeout_are_a_full_chance(virtual, left, failures):
+    virtual.on("/", hang())
+    client = virtual.inner.async_client(policy=Policy(retry=None, timeouts=Timeouts(attempt=1)))
+
+    async def hurried():
+        with deadline(left):
+            return await client.get("/")
+
+    assert virtual.inner.run(hurried()).kind is FailureKind.DEADLINE
+    (state,) = client.state().circuits.values()
+    assert state.failures == failures
 
 
 def test_a_cancelled_call_is_no_failure(virtual):

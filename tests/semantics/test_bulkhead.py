@@ -57,6 +57,34 @@ def test_who_waits_is_served_first_come_first_served(virtual):
     assert order == list(range(6))
 
 
+class Interposed:
+    """A lock in front of which something else happens the first time that anybody wants it."""
+
+    def __init__(self, lock, happens):
+        self._lock = lock
+        self._happens = [happens]
+
+    def __enter__(self):
+        if self._happens:
+            self._happens.pop()()
+        self._lock.acquire()
+
+    def __exit__(self, *_):
+        self._lock.release()
+
+
+def test_nobody_takes_a_place_that_was_just_given_up_past_someone_who_waits():
+    permits, make_waker = Permits(Bulkhead(max_concurrent=1)), BlockingBackend().waker
+    first, waiting, newcomer = Permit(), Permit(), Permit()
+    assert permits.ask(first, make_waker) is Answer.HELD
+    assert permits.ask(waiting, make_waker) is Answer.QUEUED
+    answers = []
+    permits._lock = Interposed(permits._lock, lambda: answers.append(permits.ask(newcomer, make_waker)))
+    permits.give_back(first)
+    assert answers == [Answer.QUEUED]
+    assert (permits.holds(waiting), permits.holds(newcomer)) == (True, False)
+
+
 def test_nobody_waits_longer_than_max_wait(virtual):
     virtual.on("/", ok(after=5))
     client = virtual.inner.async_client(policy=limited(max_concurrent=1, max_wait=0.5))

@@ -303,6 +303,15 @@ def test_a_post_without_key_on_a_stale_connection_is_not_resent(virtual):
     assert (kinds(result), result.stopped) == (["reset"], StopReason.NOT_IDEMPOTENT)
 
 
+def test_a_body_that_cannot_be_rewound_is_not_resent_on_a_stale_connection(virtual):
+    virtual.on("/", ok())
+    client = virtual.client()
+    client.get("/")
+    virtual.close_idle()
+    result = client.request("PUT", "/", content=iter([b"once"]))
+    assert (kinds(result), result.stopped) == (["reset"], StopReason.BODY_NOT_REPLAYABLE)
+
+
 def test_a_resend_happens_only_once(virtual):
     virtual.on("/", ok(), then=close())
     client = virtual.client(policy=Policy(retry=None))

@@ -44,6 +44,17 @@ def test_deposits_of_a_window_that_is_over_are_worth_nothing_any_more():
     assert budget.available(12.0) == 1
 
 
+def test_a_call_that_is_turned_away_here_pays_nothing_in(virtual):
+    virtual.on("/", status(500))
+    budget = RetryBudget(ratio=0.5, burst=1, min_per_second=0)
+    client = virtual.client(policy=Policy(retry=Retry(budget=budget)))
+    client.get("/")
+    before = client.state().budget
+    client.breaker().isolate()
+    assert not any(client.get("/").sent for _ in range(10))
+    assert client.state().budget == before
+
+
 def test_a_retry_takes_its_token_before_the_sleep():
     budget = Budget(RetryBudget(ratio=0, burst=1, min_per_second=0))
     assert budget.take(0.0)
